@@ -1,0 +1,145 @@
+//! The end of a connection (RFC 6455 §7): the closing handshake, failures, timers, and the one verdict.
+
+use alloc::boxed::Box;
+
+use super::{Connection, Phase, Role};
+use crate::close::{CloseCode, CloseFrame};
+use crate::error::{ProtocolError, SendError};
+use crate::event::{Cause, Disconnect, Event, Side};
+use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+use crate::time::{Instant, Timer};
+
+impl Connection {
+    /// Begins the closing handshake (§7.1.2): queues a Close with this code or frame behind what is queued already.
+    ///
+    /// Messages go on coming in until the peer's Close does. A [`pause`](Self::pause) is lifted, since that Close must be read.
+    /// A message that is being sent in pieces stays unfinished.
+    ///
+    /// # Errors
+    /// [`SendError::NotOpen`] or [`SendError::Closed`].
+    pub fn close<'c>(&mut self, now: Instant, frame: impl Into<CloseFrame<'c>>) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Open => {
+                self.begin_close(now, Cause::Closed(Side::Local), frame.into());
+                Ok(())
+            }
+            Phase::Asking(_) | Phase::Asked(_) => Err(SendError::NotOpen),
+            Phase::Closing | Phase::Draining { .. } | Phase::Closed => Err(SendError::Closed),
+        }
+    }
+
+    /// The peer's Close came: answer it (§5.5.1) unless it is the answer.
+    pub(super) fn close_received(&mut self, now: Instant, frame: &CloseFrame<'_>) {
+        if let Phase::Open = self.phase {
+            // What waits behind a fragment is not wanted any more: the peer discards it.
+            self.outbox.drop_waiting();
+            let echo = frame.code().map_or_else(CloseFrame::empty, CloseFrame::from);
+            self.begin_close(now, Cause::Closed(Side::Remote), echo);
+        }
+        if let Some(ending) = &mut self.ending {
+            ending.received = Some(frame.clone().into_owned());
+        }
+        // §7.1.1: the server closes the TCP connection first, the client waits for that.
+        self.drain_as_is(now, self.role == Role::Server);
+    }
+
+    /// Fails the connection (§7.1.7).
+    pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
+        if let Phase::Open = self.phase {
+            self.outbox.drop_waiting();
+            self.begin_close(now, Cause::Violation(error), error.close_code().into());
+        } else if let Some(ending) = &mut self.ending {
+            ending.cause = Cause::Violation(error);
+        }
+        self.drain_as_is(now, true);
+    }
+
+    pub(super) fn end_of_input(&mut self, now: Instant) -> Option<Event<'static>> {
+        match &mut self.phase {
+            Phase::Asking(handshake) => {
+                let response = handshake.receive_eof();
+                self.end(
+                    response.as_ref().map_or(Cause::Lost, |response| Cause::Rejected(response.status())),
+                );
+                return response.map(Event::Refused);
+            }
+            Phase::Draining { eof, .. } if self.outbox.len() > 0 => *eof = true,
+            Phase::Draining { .. } | Phase::Closed => self.conclude(),
+            Phase::Asked(_) | Phase::Open | Phase::Closing => {
+                let _ = now;
+                self.end(Cause::Lost);
+            }
+        }
+        None
+    }
+
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expired(now, &self.options) {
+            match timer {
+                Timer::Handshake => self.handshake_timed_out(now, Cause::TimedOut(timer)),
+                Timer::KeepAlive => {
+                    // If nothing more can be queued, the idle timeout decides.
+                    let _ = self.probe(now);
+                }
+                Timer::Idle => self.time_out(now, timer, CloseCode::NORMAL_CLOSURE),
+                Timer::Pong => self.time_out(now, timer, CloseCode::INTERNAL_ERROR),
+                Timer::Close => {
+                    // If the peer answered our Close, it is just slow to end the transport: the verdict stands.
+                    self.end(Cause::TimedOut(timer));
+                }
+            }
+        }
+    }
+
+    /// Nothing more is received: what is queued is written, then the transport ends.
+    pub(super) fn drain(&mut self, now: Instant, cause: Cause, shutdown: bool) {
+        self.ending.get_or_insert_with(|| Box::new(Disconnect::new(cause)));
+        self.drain_as_is(now, shutdown);
+    }
+
+    /// The transport ended, or must: there is nothing to write and nobody to read it.
+    pub(super) fn end(&mut self, cause: Cause) {
+        match &mut self.ending {
+            None => self.ending = Some(Box::new(Disconnect::new(cause))),
+            Some(ending) if matches!(ending.cause, Cause::Closed(_)) && !ending.is_clean() => {
+                ending.cause = cause;
+            }
+            Some(_) => {}
+        }
+        self.outbox.clear();
+        self.conclude();
+    }
+
+    /// The last step: the verdict stands.
+    pub(super) fn conclude(&mut self) {
+        self.ending.get_or_insert_with(|| Box::new(Disconnect::new(Cause::Lost)));
+        self.phase = Phase::Closed;
+        self.timers.stop();
+        self.inbound.message.clear();
+        self.inbound.control = None;
+        self.pong = None;
+    }
+
+    fn time_out(&mut self, now: Instant, timer: Timer, code: CloseCode) {
+        self.outbox.drop_waiting();
+        self.begin_close(now, Cause::TimedOut(timer), code.into());
+    }
+
+    fn begin_close(&mut self, now: Instant, cause: Cause, frame: CloseFrame<'_>) {
+        let mut payload = [0; MAX_CONTROL_PAYLOAD];
+        let len = frame.encode(&mut payload);
+        self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
+        self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
+        self.phase = Phase::Closing;
+        self.paused = false;
+        self.outgoing = None;
+        self.pong = None;
+        self.timers.close(now, self.options.close_timeout);
+    }
+
+    fn drain_as_is(&mut self, now: Instant, shutdown: bool) {
+        self.phase = Phase::Draining { shutdown, eof: false };
+        self.timers.close(now, self.options.close_timeout);
+        self.inbound.message.clear();
+    }
+}

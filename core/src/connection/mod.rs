@@ -1,0 +1,392 @@
+//! The machine: one endpoint from the first byte of the opening handshake to the last of the closing one.
+
+mod closing;
+mod opening;
+mod receive;
+mod send;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::config::{Config, Options};
+use crate::error::SendError;
+use crate::event::{Disconnect, Event, Transport};
+use crate::frame::{Decoder, Input, MAX_CONTROL_PAYLOAD};
+use crate::handshake::{Agreed, ClientHandshake, ClientRequest, ServerHandshake};
+use crate::keys::{Keys, Seed};
+use crate::message::utf8::Validator;
+use crate::message::{Assembly, Kind};
+use crate::outbox::{Outbox, Transmit};
+use crate::time::{Deadline, Instant, Span};
+use crate::timers::Timers;
+
+/// Which end of a connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The one that connects, and masks what it sends.
+    Client,
+    /// The one that is connected to.
+    Server,
+}
+
+/// An end of a connection that is already open, for [`Connection::established`].
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    /// A client, with the randomness for its masking keys.
+    Client(Seed),
+    /// A server.
+    Server,
+}
+
+/// Where a connection is in its life (RFC 6455 §4.1, §7.1.3, §7.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The opening handshake is going on.
+    Connecting,
+    /// Messages can be sent.
+    Open,
+    /// A Close was sent or received, or the connection was refused or has failed.
+    Closing,
+    /// It is over: [`Transport::Close`].
+    Closed,
+}
+
+/// One endpoint of a WebSocket connection, from the first byte of the opening handshake to the last of the closing one.
+/// It owns no socket, no clock, no randomness and no receive buffer.
+///
+/// Its methods are of four kinds, and any order of calls is legal:
+///
+/// * **Inputs** tell it what happened: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
+///   [`handle_timeout`](Self::handle_timeout), [`transport_failed`](Self::transport_failed),
+///   [`transmitted`](Self::transmitted).
+/// * **Commands** are what the application wants: [`accept`](Self::accept), [`reject`](Self::reject), [`send`](Self::send) and
+///   its relatives, [`ping`](Self::ping), [`close`](Self::close), [`pause`](Self::pause), [`resume`](Self::resume),
+///   [`set_options`](Self::set_options), [`release_memory`](Self::release_memory).
+/// * **Outputs** are what the transport is to do, shown until it has been done: [`transmit`](Self::transmit),
+///   [`poll_timeout`](Self::poll_timeout), [`transport`](Self::transport), [`wants_read`](Self::wants_read).
+/// * **Getters** show the rest: [`state`](Self::state), [`agreed`](Self::agreed), [`latency`](Self::latency) ….
+///
+/// A loop around it reads, hands the bytes to `receive` until that returns `None`, writes what `transmit` shows, sleeps no
+/// longer than `poll_timeout` says, and does what `transport` says. `core/examples/epoll.rs` is one.
+#[derive(Debug)]
+pub struct Connection {
+    role: Role,
+    phase: Phase,
+    options: Options,
+    decoder: Decoder,
+    inbound: Inbound,
+    outbox: Outbox,
+    outgoing: Option<Outgoing>,
+    timers: Timers,
+    paused: bool,
+    /// A client's masking keys.
+    keys: Option<Box<Keys>>,
+    /// A Pong that waits for room in the outbox: the answer to the newest Ping only (§5.5.3).
+    pong: Option<Box<ControlPayload>>,
+    agreed: Option<Box<Agreed>>,
+    /// How it ended, from when it began to.
+    ending: Option<Box<Disconnect>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Asking(Box<ClientHandshake>),
+    Asked(Box<ServerHandshake>),
+    Open,
+    /// Our Close is queued or sent; the peer's has not come.
+    Closing,
+    /// Nothing is received any more: write what is queued, then wait for the end of the transport.
+    Draining {
+        /// Whether to close the writing direction (§7.1.1: a server closes first; so does who fails the connection).
+        shutdown: bool,
+        eof: bool,
+    },
+    Closed,
+}
+
+/// The frame and the message that are being received.
+#[derive(Debug)]
+struct Inbound {
+    /// The frame whose header has been read and whose payload is not complete.
+    frame: Option<Frame>,
+    message: Assembly,
+    /// What has come of a control frame that is spread over reads.
+    control: Option<Box<ControlPayload>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: crate::frame::Opcode,
+    fin: bool,
+}
+
+/// The payload of a control frame (§5.5).
+#[derive(Debug)]
+struct ControlPayload {
+    bytes: [u8; MAX_CONTROL_PAYLOAD],
+    len: usize,
+}
+
+/// A message that is being sent in pieces.
+#[derive(Debug)]
+struct Outgoing {
+    kind: Kind,
+    begun: bool,
+    validator: Validator,
+}
+
+/// Beginnings.
+impl Connection {
+    /// A server that waits for an HTTP/1.1 upgrade request.
+    pub fn server(config: &Config, now: Instant) -> Self {
+        let phase = Phase::Asked(Box::new(ServerHandshake::new(config)));
+        let mut connection = Self::new(Role::Server, phase, config, now);
+        connection.timers.handshake(now, Span::or_none(config.handshake_timeout));
+        connection
+    }
+
+    /// A client, whose HTTP/1.1 upgrade request is in [`transmit`](Self::transmit).
+    pub fn client(config: &Config, request: &ClientRequest, seed: Seed, now: Instant) -> Self {
+        let mut keys = Box::new(Keys::new(&seed));
+        let (handshake, head) = ClientHandshake::new(config, request, &mut keys);
+        let mut connection = Self::new(Role::Client, Phase::Asking(Box::new(handshake)), config, now);
+        connection.keys = Some(keys);
+        connection.timers.handshake(now, Span::or_none(config.handshake_timeout));
+        connection.outbox.raw(&head);
+        connection
+    }
+
+    /// An end of a connection whose HTTP was spoken elsewhere: by an HTTP library, or over HTTP/2 (RFC 8441) or HTTP/3.
+    pub fn established(endpoint: Endpoint, config: &Config, agreed: Agreed, now: Instant) -> Self {
+        let (role, keys) = match endpoint {
+            Endpoint::Server => (Role::Server, None),
+            Endpoint::Client(seed) => (Role::Client, Some(Box::new(Keys::new(&seed)))),
+        };
+        let mut connection = Self::new(role, Phase::Open, config, now);
+        connection.keys = keys;
+        connection.open(agreed, now);
+        connection
+    }
+
+    fn new(role: Role, phase: Phase, config: &Config, now: Instant) -> Self {
+        Self {
+            role,
+            phase,
+            options: config.options,
+            decoder: Decoder::new(role),
+            inbound: Inbound { frame: None, message: Assembly::new(), control: None },
+            outbox: Outbox::new(),
+            outgoing: None,
+            timers: Timers::new(now),
+            paused: false,
+            keys: None,
+            pong: None,
+            agreed: None,
+            ending: None,
+        }
+    }
+}
+
+/// Inputs.
+impl Connection {
+    /// Takes bytes from the front of `input` up to the next event, and returns that.
+    ///
+    /// Call it until it returns `None`. If input remains then, the connection cannot go on until the caller acts: answers
+    /// [`Event::Request`], writes what [`transmit`](Self::transmit) shows, or calls [`resume`](Self::resume). Keep those bytes
+    /// and offer them again; not reading more meanwhile is what slows the peer down.
+    ///
+    /// Nothing that a peer sends makes this panic or fail: its faults end the connection, with the right Close frame queued and
+    /// the verdict in [`transport`](Self::transport).
+    #[inline]
+    pub fn receive<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if input.is_empty() {
+            return None;
+        }
+        let offered = input.remaining();
+        let event = match self.phase {
+            Phase::Open | Phase::Closing => self.receive_frames(now, input),
+            Phase::Asked(_) => self.receive_request(now, input),
+            Phase::Asking(_) => self.receive_response(now, input),
+            Phase::Draining { .. } | Phase::Closed => {
+                let _ = input.take(offered);
+                None
+            }
+        };
+        if input.remaining() < offered {
+            self.timers.heard(now);
+        }
+        event
+    }
+
+    /// The transport has no more to read, in whatever way it ended. Harmless to repeat.
+    ///
+    /// The event is a client's [`Event::Refused`], if the response's body ended only now.
+    pub fn receive_eof(&mut self, now: Instant) -> Option<Event<'static>> {
+        self.end_of_input(now)
+    }
+
+    /// The transport cannot be written any more, or has been reset.
+    pub fn transport_failed(&mut self) {
+        self.outbox.clear();
+        self.conclude();
+    }
+
+    /// Time has passed: does what is due. Early and late calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.run_timers(now);
+    }
+}
+
+/// Outputs.
+impl Connection {
+    /// What to write.
+    #[inline]
+    pub fn transmit(&self) -> Transmit<'_> {
+        Transmit::new(&self.outbox)
+    }
+
+    /// The first `n` bytes of [`transmit`](Self::transmit) have been written.
+    #[inline]
+    pub fn transmitted(&mut self, n: usize) {
+        self.outbox.written(n, self.keys.as_deref_mut());
+        if self.pong.is_some() {
+            self.send_waiting_pong();
+        }
+        if matches!(self.phase, Phase::Draining { eof: true, .. }) && self.outbox.len() == 0 {
+            self.conclude();
+        }
+    }
+
+    /// The output block, if it is empty: for a pool that lends it to whichever connection writes next. The next
+    /// output allocates one, unless [`lend_output`](Self::lend_output) brought one before.
+    pub fn reclaim_output(&mut self) -> Option<Vec<u8>> {
+        self.outbox.reclaim()
+    }
+
+    /// Lends a block of memory for output; what is in it is dropped. It comes back if the connection has one already.
+    pub fn lend_output(&mut self, block: Vec<u8>) -> Option<Vec<u8>> {
+        self.outbox.lend(block)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// What to do with the transport once [`transmit`](Self::transmit) is empty.
+    pub fn transport(&self) -> Transport<'_> {
+        match (&self.phase, &self.ending) {
+            (Phase::Closed, Some(ending)) => Transport::Close(ending),
+            (Phase::Draining { shutdown: true, .. }, _) if self.outbox.len() == 0 => Transport::ShutdownWrite,
+            _ => Transport::Open,
+        }
+    }
+
+    /// Whether [`receive`](Self::receive) can take bytes now: if not, reading the transport would only pile them up.
+    pub fn wants_read(&self) -> bool {
+        match &self.phase {
+            Phase::Open => !self.paused && !self.is_backed_up(),
+            Phase::Closing => !self.is_backed_up(),
+            Phase::Asked(handshake) => !handshake.is_asked(),
+            Phase::Asking(_) => true,
+            Phase::Draining { eof, .. } => !eof,
+            Phase::Closed => false,
+        }
+    }
+}
+
+/// Getters, and commands about the connection itself.
+impl Connection {
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Where the connection is in its life.
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Asking(_) | Phase::Asked(_) => State::Connecting,
+            Phase::Open => State::Open,
+            Phase::Closing | Phase::Draining { .. } => State::Closing,
+            Phase::Closed => State::Closed,
+        }
+    }
+
+    /// What was agreed upon in the opening handshake.
+    pub fn agreed(&self) -> Option<&Agreed> {
+        static NOTHING: Agreed = Agreed::new();
+        match self.phase {
+            Phase::Asking(_) | Phase::Asked(_) => None,
+            Phase::Open | Phase::Closing | Phase::Draining { .. } | Phase::Closed => {
+                Some(self.agreed.as_deref().unwrap_or(&NOTHING))
+            }
+        }
+    }
+
+    /// How many bytes of output are queued, those that wait behind a fragment included.
+    pub fn buffered(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Whether a message would be queued now.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn can_send(&self) -> Result<(), SendError> {
+        self.check_send()
+    }
+
+    /// The last round-trip time that was measured: from a Ping of the keepalive or [`probe`](Self::probe) to its Pong.
+    pub fn latency(&self) -> Option<Duration> {
+        self.timers.latency()
+    }
+
+    /// Stops receiving: [`receive`](Self::receive) takes nothing until [`resume`](Self::resume), which is felt by the peer once
+    /// the buffers between are full. The timers for silence stand still, since nothing can be heard.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        if let Phase::Open = self.phase {
+            self.timers.stop();
+        }
+    }
+
+    /// Receives again. The time for silence begins anew.
+    pub fn resume(&mut self, now: Instant) {
+        self.paused = false;
+        if let Phase::Open = self.phase {
+            self.timers.open(now, &self.options);
+        }
+    }
+
+    /// Whether [`pause`](Self::pause) holds.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Puts other settings to use: limits for what comes next, timers from now on. What is about the opening handshake
+    /// is over and makes no difference.
+    pub fn set_options(&mut self, now: Instant, config: &Config) {
+        self.options = config.options;
+        if let (Phase::Open, false) = (&self.phase, self.paused) {
+            self.timers.open(now, &self.options);
+        }
+    }
+
+    /// Frees memory that is reserved and not in use: after a burst, or before a long silence.
+    pub fn release_memory(&mut self) {
+        self.outbox.shrink();
+        if !self.decoder.is_fragmented() && self.inbound.frame.is_none() {
+            self.inbound.message.clear();
+        }
+    }
+
+    fn open(&mut self, agreed: Agreed, now: Instant) {
+        self.phase = Phase::Open;
+        self.agreed = (agreed != Agreed::new()).then(|| Box::new(agreed));
+        self.timers.open(now, &self.options);
+        if self.paused {
+            self.timers.stop();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Frames in (RFC 6455 §5, §6.2): one event at a time.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+
+use super::{Connection, ControlPayload, Frame, Inbound, Phase};
+use crate::close::CloseFrame;
+use crate::config::Delivery;
+use crate::error::ProtocolError;
+use crate::event::Event;
+use crate::frame::{Decoder, Header, Input, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::message::Kind;
+use crate::time::Instant;
+
+impl Connection {
+    #[inline]
+    pub(super) fn receive_frames<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
+        loop {
+            if self.is_stopped() {
+                return None;
+            }
+            let received = match self.inbound.frame {
+                Some(frame) => self.receive_payload(frame, input),
+                None => self.receive_header(input),
+            };
+            match received {
+                Ok(Step::More) => {}
+                Ok(Step::Wait) => return None,
+                Ok(Step::Event(event)) => return Some(event),
+                Ok(Step::Control(opcode, payload)) => match self.receive_control(now, opcode, payload) {
+                    Ok(event) => return Some(event),
+                    Err(error) => self.fail(now, error),
+                },
+                Ok(Step::Last(data, error)) => {
+                    self.fail(now, error);
+                    let _ = input.take(usize::MAX);
+                    return data.map(Event::Data);
+                }
+                Err(error) => self.fail(now, error),
+            }
+            if !matches!(self.phase, Phase::Open | Phase::Closing) {
+                let _ = input.take(usize::MAX);
+                return None;
+            }
+        }
+    }
+
+    /// Whether `receive` must take nothing: paused, or too much output waits to be written.
+    fn is_stopped(&self) -> bool {
+        self.is_backed_up() || (self.paused && matches!(self.phase, Phase::Open))
+    }
+
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.outbox.ready() >= self.options.high_water
+    }
+
+    fn receive_header<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
+        let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
+        self.inbound.begin(&header, &self.options)?;
+        Ok(Step::More)
+    }
+
+    #[inline]
+    fn receive_payload<'b>(
+        &mut self,
+        frame: Frame,
+        input: &mut Input<'b>,
+    ) -> Result<Step<'b>, ProtocolError> {
+        if frame.opcode.is_control() {
+            return Ok(match self.inbound.take_control(&mut self.decoder, input) {
+                Some(payload) => Step::Control(frame.opcode, payload),
+                None => Step::Wait,
+            });
+        }
+        // Fragments of a message of ours still wait: control frames pass, more work for the outbox does not.
+        if self.outbox.len() >= self.options.high_water {
+            return Ok(Step::Wait);
+        }
+        match self.options.delivery {
+            Delivery::Whole => self.inbound.take_whole(frame, &mut self.decoder, input),
+            Delivery::Streaming => Ok(self.inbound.take_piece(frame, &mut self.decoder, input)),
+        }
+    }
+
+    fn receive_control<'b>(
+        &mut self,
+        now: Instant,
+        opcode: Opcode,
+        payload: Cow<'b, [u8]>,
+    ) -> Result<Event<'b>, ProtocolError> {
+        match opcode {
+            Opcode::Ping => {
+                if self.options.auto_pong {
+                    self.answer_ping(&payload);
+                }
+                Ok(Event::Ping(payload))
+            }
+            Opcode::Pong => {
+                self.timers.ponged(now, &payload);
+                Ok(Event::Pong(payload))
+            }
+            Opcode::Close | Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                let frame = match payload {
+                    Cow::Borrowed(payload) => CloseFrame::decode(payload)?,
+                    Cow::Owned(payload) => CloseFrame::decode(&payload)?.into_owned(),
+                };
+                self.close_received(now, &frame);
+                Ok(Event::Close(frame))
+            }
+        }
+    }
+}
+
+/// How far one look at the input came.
+enum Step<'b> {
+    More,
+    Wait,
+    Event(Event<'b>),
+    Control(Opcode, Cow<'b, [u8]>),
+    /// The last valid piece of a message, and the fault behind it.
+    Last(Option<crate::message::Data<'b>>, ProtocolError),
+}
+
+impl Inbound {
+    fn begin(&mut self, header: &Header, options: &crate::config::Options) -> Result<(), ProtocolError> {
+        let kind = match header.opcode {
+            Opcode::Text => Some(Kind::Text),
+            Opcode::Binary => Some(Kind::Binary),
+            Opcode::Continuation => None,
+            Opcode::Close | Opcode::Ping | Opcode::Pong => {
+                self.frame = Some(Frame { opcode: header.opcode, fin: true });
+                return Ok(());
+            }
+        };
+        if header.len > options.max_frame {
+            return Err(ProtocolError::FrameTooBig { len: header.len, max: options.max_frame });
+        }
+        if let Some(kind) = kind {
+            self.message.begin(kind);
+        }
+        self.message.frame(header.len, header.fin, options)?;
+        self.frame = Some(Frame { opcode: header.opcode, fin: header.fin });
+        Ok(())
+    }
+
+    #[inline]
+    fn take_whole<'b>(
+        &mut self,
+        frame: Frame,
+        decoder: &mut Decoder,
+        input: &mut Input<'b>,
+    ) -> Result<Step<'b>, ProtocolError> {
+        let left = decoder.left();
+        let here = u64::try_from(input.remaining()).unwrap_or(u64::MAX);
+        if frame.fin && left <= here && self.message.is_untouched() {
+            let payload = decoder.payload(input, usize::MAX);
+            self.frame = None;
+            return self.message.whole(payload).map(|message| Step::Event(Event::Message(message)));
+        }
+        self.message.take(decoder, input)?;
+        if decoder.left() > 0 {
+            return Ok(Step::Wait);
+        }
+        self.frame = None;
+        match frame.fin {
+            true => self.message.finish().map(|message| Step::Event(Event::Message(message))),
+            false => Ok(Step::More),
+        }
+    }
+
+    fn take_piece<'b>(&mut self, frame: Frame, decoder: &mut Decoder, input: &mut Input<'b>) -> Step<'b> {
+        if decoder.left() > 0 && input.is_empty() {
+            return Step::Wait;
+        }
+        let payload = decoder.payload(input, usize::MAX);
+        let ended = decoder.left() == 0;
+        if ended {
+            self.frame = None;
+        }
+        match self.message.piece(payload, ended && frame.fin) {
+            (data, Err(error)) => Step::Last(data, error),
+            (Some(data), Ok(())) => Step::Event(Event::Data(data)),
+            (None, Ok(())) => Step::More,
+        }
+    }
+
+    /// The payload of a control frame, once it is complete.
+    fn take_control<'b>(&mut self, decoder: &mut Decoder, input: &mut Input<'b>) -> Option<Cow<'b, [u8]>> {
+        let payload = decoder.payload(input, MAX_CONTROL_PAYLOAD);
+        let ended = decoder.left() == 0;
+        if ended {
+            self.frame = None;
+            if self.control.is_none() {
+                return Some(Cow::Borrowed(payload));
+            }
+        }
+        let control = self.control.get_or_insert_with(|| Box::new(ControlPayload::new(&[])));
+        control.push(payload);
+        if !ended {
+            return None;
+        }
+        self.control.take().map(|control| Cow::Owned(control.as_slice().into()))
+    }
+}
+
+impl ControlPayload {
+    /// `payload` has at most 125 bytes.
+    pub(super) fn new(payload: &[u8]) -> Self {
+        let mut new = Self { bytes: [0; MAX_CONTROL_PAYLOAD], len: 0 };
+        new.push(payload);
+        new
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn push(&mut self, more: &[u8]) {
+        let end = self.len + more.len();
+        self.bytes[self.len..end].copy_from_slice(more);
+        self.len = end;
+    }
+}

@@ -1,0 +1,211 @@
+//! Frames out (RFC 6455 §5, §6.1).
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+
+use super::{Connection, ControlPayload, Outgoing, Phase};
+use crate::error::{Rejected, SendError};
+use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+use crate::message::utf8::Validator;
+use crate::message::{Kind, Message, Prepared};
+use crate::outbox::Payload;
+use crate::time::Instant;
+
+/// Pongs are queued one behind the other while less than this waits to be written. Behind that only the newest Ping is
+/// answered (§5.5.3), so that Pings cannot make output grow.
+const PONG_ROOM: usize = 4096;
+
+/// Sending.
+impl Connection {
+    /// Queues a message: a `&str`, a `String`, a `&[u8]`, a `Vec<u8>` or a [`Message`]. All of it or nothing.
+    ///
+    /// A borrowed payload is copied once; an owned one of 16 KiB or more is not copied at all.
+    ///
+    /// # Errors
+    /// [`SendError`]; the message is dropped then. Where it must not be lost, use [`try_send`](Self::try_send).
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.check_send()?;
+        self.queue_message(message.into());
+        Ok(())
+    }
+
+    /// Queues a message, or gives it back.
+    ///
+    /// # Errors
+    /// The message and why it was not queued.
+    pub fn try_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Rejected<'m>> {
+        let message = message.into();
+        match self.check_send() {
+            Ok(()) => {
+                self.queue_message(message);
+                Ok(())
+            }
+            Err(error) => Err(Rejected { message, error }),
+        }
+    }
+
+    /// Queues a message that is sent on many connections.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.check_send()?;
+        self.queue_data(opcode(message.kind()), true, Payload::Shared(message.payload().clone()));
+        Ok(())
+    }
+
+    /// Begins a message that is sent in pieces (§5.4). Control frames may be sent between them, other messages not.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn begin(&mut self, kind: Kind) -> Result<(), SendError> {
+        self.check_send()?;
+        self.outgoing = Some(Outgoing { kind, begun: false, validator: Validator::new() });
+        Ok(())
+    }
+
+    /// Queues the next piece of the message. A piece of text may end within a character.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing of the piece is queued then.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        self.push_fragment(piece, false)
+    }
+
+    /// Queues the last piece of the message, which may be empty.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing of the piece is queued then, and the message is still unfinished.
+    pub fn finish(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        self.push_fragment(piece, true)
+    }
+
+    /// Queues a Ping with a payload of the application's own (§5.5.2); its Pong comes as [`Event::Pong`](crate::Event::Pong).
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.queue_control(Opcode::Ping, payload)
+    }
+
+    /// Queues a Ping whose round-trip time is measured, for [`latency`](Self::latency) and
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout).
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn probe(&mut self, now: Instant) -> Result<(), SendError> {
+        self.check_open()?;
+        self.check_room()?;
+        let payload = self.timers.ping(now, &self.options);
+        self.outbox.control(Opcode::Ping, &payload, self.keys.as_deref_mut());
+        Ok(())
+    }
+
+    /// Queues a Pong, asked for or not (§5.5.3).
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.queue_control(Opcode::Pong, payload)
+    }
+
+    #[inline]
+    pub(super) fn check_send(&self) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.outgoing.is_some() {
+            return Err(SendError::MessageInProgress);
+        }
+        self.check_room()
+    }
+
+    pub(super) fn answer_ping(&mut self, payload: &[u8]) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        if self.outbox.ready() < PONG_ROOM {
+            self.outbox.control(Opcode::Pong, payload, self.keys.as_deref_mut());
+        } else {
+            self.pong = Some(Box::new(ControlPayload::new(payload)));
+        }
+    }
+
+    pub(super) fn send_waiting_pong(&mut self) {
+        if self.outbox.ready() >= PONG_ROOM {
+            return;
+        }
+        if let Some(pong) = self.pong.take() {
+            self.answer_ping(pong.as_slice());
+        }
+    }
+
+    #[inline]
+    fn check_open(&self) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Asking(_) | Phase::Asked(_) => Err(SendError::NotOpen),
+            Phase::Closing | Phase::Draining { .. } | Phase::Closed => Err(SendError::Closed),
+        }
+    }
+
+    #[inline]
+    fn check_room(&self) -> Result<(), SendError> {
+        if self.outbox.len() >= self.options.hard_limit { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn queue_message(&mut self, message: Message<'_>) {
+        let opcode = opcode(message.kind());
+        let payload = match message {
+            Message::Text(Cow::Borrowed(text)) => Payload::Borrowed(text.as_bytes()),
+            Message::Binary(Cow::Borrowed(bytes)) => Payload::Borrowed(bytes),
+            Message::Text(Cow::Owned(text)) => Payload::Owned(text.into_bytes()),
+            Message::Binary(Cow::Owned(bytes)) => Payload::Owned(bytes),
+        };
+        self.queue_data(opcode, true, payload);
+    }
+
+    #[inline]
+    fn queue_data(&mut self, opcode: Opcode, fin: bool, payload: Payload<'_>) {
+        let limit = self.options.auto_fragment.map_or(usize::MAX, core::num::NonZeroUsize::get);
+        self.outbox.data(opcode, fin, payload, limit, self.keys.as_deref_mut());
+    }
+
+    fn queue_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        self.check_open()?;
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        self.check_room()?;
+        self.outbox.control(opcode, payload, self.keys.as_deref_mut());
+        Ok(())
+    }
+
+    fn push_fragment(&mut self, piece: &[u8], fin: bool) -> Result<(), SendError> {
+        self.check_open()?;
+        self.check_room()?;
+        let outgoing = self.outgoing.as_mut().ok_or(SendError::NoMessageInProgress)?;
+        if let Kind::Text = outgoing.kind {
+            let mut validator = outgoing.validator;
+            validator.feed(piece).map_err(|_| SendError::InvalidUtf8)?;
+            if fin && !validator.is_complete() {
+                return Err(SendError::InvalidUtf8);
+            }
+            outgoing.validator = validator;
+        }
+        let first = !core::mem::replace(&mut outgoing.begun, true);
+        let opcode = if first { opcode(outgoing.kind) } else { Opcode::Continuation };
+        if fin {
+            self.outgoing = None;
+        }
+        self.queue_data(opcode, fin, Payload::Borrowed(piece));
+        Ok(())
+    }
+}
+
+fn opcode(kind: Kind) -> Opcode {
+    match kind {
+        Kind::Text => Opcode::Text,
+        Kind::Binary => Opcode::Binary,
+    }
+}

@@ -1,0 +1,123 @@
+//! `Sec-WebSocket-Extensions`: its grammar (RFC 6455 §9.1).
+
+use core::fmt;
+
+use crate::handshake::is_token_char;
+
+/// One extension of a list: its name and its parameters, not yet judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer<'h> {
+    name: &'h str,
+    params: &'h [u8],
+}
+
+/// A parameter's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param<'h> {
+    /// The name, a token.
+    pub name: &'h str,
+    /// The value as it was written: a token, or what stands between the quotes.
+    pub value: Option<&'h str>,
+}
+
+/// The header does not follow its grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(());
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sec-WebSocket-Extensions is malformed")
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// The extensions in one header value, in order. Ends behind the first error.
+pub fn offers(value: &[u8]) -> impl Iterator<Item = Result<Offer<'_>, Malformed>> {
+    let mut rest = Cursor(value);
+    let mut failed = false;
+    core::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        // Empty elements may stand in a list (RFC 9110 §5.6.1).
+        while rest.skip_space().eat(b',') {}
+        if rest.is_empty() {
+            return None;
+        }
+        let offer = rest.offer().ok_or(Malformed(()));
+        failed = offer.is_err();
+        Some(offer)
+    })
+}
+
+impl<'h> Offer<'h> {
+    /// The extension's name.
+    pub fn name(&self) -> &'h str {
+        self.name
+    }
+
+    /// The parameters, in order.
+    pub fn params(&self) -> impl Iterator<Item = Param<'h>> {
+        let mut rest = Cursor(self.params);
+        // `Cursor::offer` has read them once.
+        core::iter::from_fn(move || rest.param().flatten())
+    }
+}
+
+/// Reads from the front of a header value.
+struct Cursor<'h>(&'h [u8]);
+
+impl<'h> Cursor<'h> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn skip_space(&mut self) -> &mut Self {
+        let spaces = self.0.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        self.0 = &self.0[spaces..];
+        self
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let eaten = self.0.first() == Some(&byte);
+        if eaten {
+            self.0 = &self.0[1..];
+        }
+        eaten
+    }
+
+    /// A name and its parameters, up to a comma or the end.
+    fn offer(&mut self) -> Option<Offer<'h>> {
+        let name = self.token()?;
+        let params = self.0;
+        while self.param()?.is_some() {}
+        let read = params.len() - self.0.len();
+        (self.is_empty() || self.0.first() == Some(&b',')).then_some(Offer { name, params: &params[..read] })
+    }
+
+    /// `; name`, `; name=token` or `; name="token"`; nothing if no semicolon follows; `None` if it is malformed.
+    fn param(&mut self) -> Option<Option<Param<'h>>> {
+        if !self.skip_space().eat(b';') {
+            return Some(None);
+        }
+        let name = self.skip_space().token()?;
+        if !self.skip_space().eat(b'=') {
+            return Some(Some(Param { name, value: None }));
+        }
+        let quoted = self.skip_space().eat(b'"');
+        // The value behind the quotes must be a token too, so an escape could only hide one of its characters.
+        let value = self.token()?;
+        if quoted && !self.eat(b'"') {
+            return None;
+        }
+        Some(Some(Param { name, value: Some(value) }))
+    }
+
+    fn token(&mut self) -> Option<&'h str> {
+        let len = self.0.iter().take_while(|byte| is_token_char(**byte)).count();
+        let (token, rest) = self.0.split_at(len);
+        self.0 = rest;
+        if token.is_empty() { None } else { core::str::from_utf8(token).ok() }
+    }
+}

@@ -1,0 +1,196 @@
+//! Walks a byte stream frame by frame, wherever it is cut.
+
+use core::mem;
+
+use super::header::Header;
+use super::{MAX_HEADER, mask};
+use crate::Role;
+use crate::error::ProtocolError;
+
+/// Bytes from the peer, lent for one round of [`Connection::receive`](crate::Connection::receive).
+///
+/// What the connection takes is split off the front; what is left when it returns `None` is still the caller's, to be
+/// offered again when the connection can go on.
+#[derive(Debug)]
+#[must_use]
+pub struct Input<'b> {
+    bytes: &'b mut [u8],
+}
+
+impl<'b> Input<'b> {
+    /// Lends `bytes`, which will be unmasked in place.
+    pub fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// How many bytes have not been taken: the last ones of what was lent.
+    pub fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether everything has been taken.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes that have not been taken.
+    pub fn into_rest(self) -> &'b mut [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn peek(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Splits off up to `n` bytes.
+    #[inline]
+    pub(crate) fn take(&mut self, n: usize) -> &'b mut [u8] {
+        let n = n.min(self.bytes.len());
+        let (taken, rest) = mem::take(&mut self.bytes).split_at_mut(n);
+        self.bytes = rest;
+        taken
+    }
+}
+
+/// Finds frames in a stream and checks what can be checked without reading payloads (RFC 6455 §5.2–§5.5): masking
+/// direction, reserved bits, opcodes, fragmentation order, lengths.
+///
+/// Between two reads it keeps at most the bytes of one unfinished header.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    role: Role,
+    /// A fragmented message is open: the next data frame must continue it.
+    fragmented: bool,
+    /// Payload bytes of the current frame that are still to come.
+    left: u64,
+    /// The current frame's key, rotated to the next byte.
+    key: [u8; 4],
+    spill: [u8; MAX_HEADER],
+    spilled: u8,
+}
+
+impl Decoder {
+    /// A decoder for what an endpoint in `role` receives.
+    pub const fn new(role: Role) -> Self {
+        Self { role, fragmented: false, left: 0, key: [0; 4], spill: [0; MAX_HEADER], spilled: 0 }
+    }
+
+    /// Takes the next frame's header from `input`, or its beginning. The payload of the frame before must have been taken.
+    ///
+    /// # Errors
+    /// The first byte that no valid header could have, as soon as it is there. The decoder is of no use after that.
+    #[inline]
+    pub fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
+        debug_assert_eq!(self.left, 0, "the payload before was not taken");
+        if self.spilled > 0 {
+            return self.header_over_reads(input);
+        }
+        match self.parse(input.peek())? {
+            Some((header, end)) => {
+                input.take(end);
+                self.begin(&header);
+                Ok(Some(header))
+            }
+            None => {
+                self.spill(input, MAX_HEADER);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Payload bytes of the current frame that have not been taken.
+    #[inline]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether a fragmented message is open.
+    pub fn is_fragmented(&self) -> bool {
+        self.fragmented
+    }
+
+    /// Takes up to `max` bytes of the current frame's payload, unmasked in place.
+    #[inline]
+    pub fn payload<'b>(&mut self, input: &mut Input<'b>, max: usize) -> &'b mut [u8] {
+        let bytes = self.masked_payload(input, max);
+        if self.role == Role::Server {
+            mask::apply(self.key, bytes);
+            self.key = mask::rotate(self.key, bytes.len());
+        }
+        bytes
+    }
+
+    /// Appends what `input` has of the current frame's payload to `target`, unmasking the copy: one pass over memory.
+    pub fn payload_into(&mut self, input: &mut Input<'_>, target: &mut alloc::vec::Vec<u8>) {
+        let bytes = self.masked_payload(input, usize::MAX);
+        match self.role {
+            Role::Server => {
+                mask::append(self.key, bytes, target);
+                self.key = mask::rotate(self.key, bytes.len());
+            }
+            Role::Client => target.extend_from_slice(bytes),
+        }
+    }
+
+    #[inline]
+    fn masked_payload<'b>(&mut self, input: &mut Input<'b>, max: usize) -> &'b mut [u8] {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let bytes = input.take(left.min(max));
+        self.left -= u64::try_from(bytes.len()).unwrap_or(self.left);
+        bytes
+    }
+
+    #[inline]
+    fn begin(&mut self, header: &Header) {
+        self.left = header.len;
+        self.key = header.mask.unwrap_or([0; 4]);
+        if !header.opcode.is_control() {
+            self.fragmented = !header.fin;
+        }
+    }
+
+    #[cold]
+    fn header_over_reads(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
+        // Byte by byte, so that nothing behind the header is taken: at most 14 rounds a frame.
+        while !input.is_empty() {
+            self.spill(input, 1);
+            let prefix = self.spill;
+            if let Some((header, _)) = self.parse(&prefix[..usize::from(self.spilled)])? {
+                self.spilled = 0;
+                self.begin(&header);
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    fn spill(&mut self, input: &mut Input<'_>, max: usize) {
+        for byte in input.take(max) {
+            self.spill[usize::from(self.spilled)] = *byte;
+            self.spilled += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn parse(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        use super::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
+        Header::decode_with(
+            bytes,
+            |opcode, _fin, rsv| {
+                if !rsv.none() {
+                    return Err(ProtocolError::ReservedBits);
+                }
+                match opcode {
+                    Continuation if !self.fragmented => Err(ProtocolError::UnexpectedContinuation),
+                    Text | Binary if self.fragmented => Err(ProtocolError::ExpectedContinuation),
+                    Continuation | Text | Binary | Close | Ping | Pong => Ok(()),
+                }
+            },
+            |masked| match (self.role, masked) {
+                (Role::Server, false) => Err(ProtocolError::Unmasked),
+                (Role::Client, true) => Err(ProtocolError::Masked),
+                _ => Ok(()),
+            },
+        )
+    }
+}

@@ -1,0 +1,204 @@
+//! An HTTP head: collected from reads, its fields found, lists split (RFC 9110, RFC 9112).
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::frame::Input;
+
+/// Collects a head up to its empty line, looking at each byte once.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    bytes: Vec<u8>,
+    /// Where the line begins that is being read.
+    line: usize,
+    lines: usize,
+    max_head: usize,
+    max_headers: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadError {
+    TooLong,
+    TooManyHeaders,
+    Malformed,
+}
+
+impl HeadReader {
+    pub(super) fn new(max_head: usize, max_headers: usize) -> Self {
+        Self { bytes: Vec::new(), line: 0, lines: 0, max_head, max_headers }
+    }
+
+    /// Whether nothing has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes the head's bytes, and none behind them; the head with its empty line, once that is there.
+    pub(super) fn read(&mut self, input: &mut Input<'_>) -> Result<Option<Vec<u8>>, HeadError> {
+        while let Some(end) = input.peek().iter().position(|byte| *byte == b'\n') {
+            self.append(input.take(end + 1))?;
+            let line = &self.bytes[self.line..];
+            if !line.ends_with(b"\r\n") {
+                return Err(HeadError::Malformed);
+            }
+            let is_empty = line.len() == 2;
+            // A server ignores an empty line before the request line (RFC 9112 §2.2); the parser skips it.
+            if is_empty && self.line > 0 && self.lines > 0 {
+                return Ok(Some(core::mem::take(&mut self.bytes)));
+            }
+            self.line = self.bytes.len();
+            self.lines += usize::from(!is_empty);
+            // The first line is no header.
+            if self.lines > self.max_headers + 1 {
+                return Err(HeadError::TooManyHeaders);
+            }
+        }
+        self.append(input.take(usize::MAX))?;
+        Ok(None)
+    }
+
+    /// Begins anew, for the response behind an interim one.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.max_head, self.max_headers);
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        if self.bytes.len() + bytes.len() > self.max_head {
+            return Err(HeadError::TooLong);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A parsed head: where its header fields are in its bytes.
+pub(super) struct Fields {
+    bytes: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+pub(super) struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Field {
+    /// Where `header`, which was parsed from `bytes`, is in them.
+    pub(super) fn locate(bytes: &[u8], header: &httparse::Header<'_>) -> Self {
+        Self { name: offsets(bytes, header.name.as_bytes()), value: offsets(bytes, header.value) }
+    }
+}
+
+/// Memory for the headers of `head`, one a line.
+pub(super) fn header_slots(head: &[u8]) -> SmallVec<[httparse::Header<'_>; 24]> {
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    SmallVec::from_elem(httparse::EMPTY_HEADER, lines)
+}
+
+impl Fields {
+    pub(super) fn new(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
+        Self { bytes, fields }
+    }
+
+    /// The whole head.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn slice(&self, range: &Range<usize>) -> &[u8] {
+        &self.bytes[range.clone()]
+    }
+
+    /// All fields, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| {
+            // A field name is a token: ASCII.
+            (core::str::from_utf8(self.slice(&field.name)).unwrap_or_default(), self.slice(&field.value))
+        })
+    }
+
+    /// The values of the fields of this name, in order.
+    pub(super) fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+        self.iter().filter(move |(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value of the one field of this name; the error says that there are several.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&[u8]>, ()> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(()),
+        }
+    }
+
+    /// Whether a field of this name is a list that has `token`, in any case (RFC 9110 §5.6.1).
+    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.all(name).flat_map(list).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+}
+
+/// The offsets of `part` in `whole`, of which it is a part.
+pub(super) fn offsets(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+    start..start + part.len()
+}
+
+/// The elements of a comma-separated list, trimmed; empty ones are skipped. Not for lists with quoted strings.
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Whether `bytes` is a token (RFC 9110 §5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_token_char(*byte))
+}
+
+pub(crate) fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Checks a header field that the application wants to send.
+pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> {
+    const RESERVED: [&str; 6] =
+        ["connection", "upgrade", "content-length", "transfer-encoding", "host", "trailer"];
+    const PREFIX: &str = "sec-websocket-";
+    if !is_token(name.as_bytes()) {
+        return Err(InvalidHeader::Name);
+    }
+    let reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
+    if reserved || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+        return Err(InvalidHeader::Reserved);
+    }
+    if !value.bytes().all(|byte| byte == b'\t' || byte >= b' ' && byte != 0x7F) {
+        return Err(InvalidHeader::Value);
+    }
+    Ok(())
+}
+
+/// A header field that cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is not a token (RFC 9110 §5.1).
+    Name,
+    /// The value has control characters, such as CR, LF or NUL (RFC 9110 §5.5).
+    Value,
+    /// The field belongs to the handshake itself and is written by the library: `Connection`, `Upgrade`, `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `Sec-WebSocket-*`.
+    Reserved,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "the name of a header field must be a token",
+            Self::Value => "the value of a header field must not have control characters",
+            Self::Reserved => "this header field is written by the library",
+        })
+    }
+}
+
+impl core::error::Error for InvalidHeader {}

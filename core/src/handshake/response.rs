@@ -1,0 +1,202 @@
+//! HTTP responses: what a server answers instead of upgrading, and what a client gets.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::head::{InvalidHeader, check_field};
+
+/// An HTTP status code, 100–599.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Status(u16);
+
+impl Status {
+    /// 101: the upgrade.
+    pub const SWITCHING_PROTOCOLS: Self = Self(101);
+    /// 200.
+    pub const OK: Self = Self(200);
+    /// 302.
+    pub const FOUND: Self = Self(302);
+    /// 400.
+    pub const BAD_REQUEST: Self = Self(400);
+    /// 401.
+    pub const UNAUTHORIZED: Self = Self(401);
+    /// 403.
+    pub const FORBIDDEN: Self = Self(403);
+    /// 404.
+    pub const NOT_FOUND: Self = Self(404);
+    /// 405.
+    pub const METHOD_NOT_ALLOWED: Self = Self(405);
+    /// 408.
+    pub const REQUEST_TIMEOUT: Self = Self(408);
+    /// 426.
+    pub const UPGRADE_REQUIRED: Self = Self(426);
+    /// 429.
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
+    /// 431.
+    pub const REQUEST_HEADER_FIELDS_TOO_LARGE: Self = Self(431);
+    /// 500.
+    pub const INTERNAL_SERVER_ERROR: Self = Self(500);
+    /// 503.
+    pub const SERVICE_UNAVAILABLE: Self = Self(503);
+    /// 505.
+    pub const HTTP_VERSION_NOT_SUPPORTED: Self = Self(505);
+
+    /// The status `code`, if it is one: 100–599.
+    pub const fn new(code: u16) -> Option<Self> {
+        match code {
+            100..=599 => Some(Self(code)),
+            _ => None,
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// 1xx: another response follows.
+    pub(super) const fn is_interim(self) -> bool {
+        self.0 < 200
+    }
+
+    fn reason(self) -> &'static str {
+        match self.0 {
+            101 => "Switching Protocols",
+            200 => "OK",
+            204 => "No Content",
+            301 => "Moved Permanently",
+            302 => "Found",
+            303 => "See Other",
+            304 => "Not Modified",
+            307 => "Temporary Redirect",
+            308 => "Permanent Redirect",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            426 => "Upgrade Required",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            // The reason phrase may be empty (RFC 9112 §4).
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An HTTP response: what a server sends instead of a WebSocket
+/// ([`reject`](crate::Connection::reject)), or what a client got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    status: Status,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// A response with this status, without headers and body.
+    ///
+    /// A server's interim responses (1xx) are not for the application: such a status is sent as 500.
+    pub fn new(status: Status) -> Self {
+        let status = if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status };
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// With a header field. `Content-Length` and `Connection: close` are the library's.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] if it cannot stand in a head as it is, or is the library's to write.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        check_field(name, value)?;
+        self.headers.push((name.into(), value.into()));
+        Ok(self)
+    }
+
+    /// With a body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// With a body of plain text, and its `Content-Type`.
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.with_raw("Content-Type", "text/plain; charset=utf-8").body(text.into())
+    }
+
+    /// With a body of HTML, and its `Content-Type`.
+    pub fn html(self, html: impl Into<String>) -> Self {
+        self.with_raw("Content-Type", "text/html; charset=utf-8").body(html.into())
+    }
+
+    /// The status.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The header fields, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (&name[..], &value[..]))
+    }
+
+    /// The value of the first header field of this name, in any case, if it is UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers().find(|(have, _)| have.eq_ignore_ascii_case(name))?;
+        core::str::from_utf8(value).ok()
+    }
+
+    /// The body. Of a response that a client got, what came of it, at most 64 KiB.
+    pub fn payload(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(super) fn with_raw(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn received(status: Status, headers: Vec<(String, Vec<u8>)>) -> Self {
+        Self { status, headers, body: Vec::new() }
+    }
+
+    pub(super) fn body_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.body
+    }
+
+    /// The response on the wire, behind which the connection ends. The answer to HEAD is one without its body.
+    pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
+        let mut out = status_line(self.status);
+        for (name, value) in &self.headers {
+            field(&mut out, name, value);
+        }
+        field(&mut out, "Content-Length", alloc::format!("{}", self.body.len()).as_bytes());
+        // Whoever sends `Upgrade` must list it (RFC 9110 §7.8).
+        let upgrade = self.get("upgrade").is_some();
+        field(&mut out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
+        out.extend_from_slice(b"\r\n");
+        if !head_only {
+            out.extend_from_slice(&self.body);
+        }
+        out
+    }
+}
+
+pub(super) fn status_line(status: Status) -> Vec<u8> {
+    alloc::format!("HTTP/1.1 {} {}\r\n", status.get(), status.reason()).into_bytes()
+}
+
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}

@@ -1,0 +1,184 @@
+//! Puts a message together that did not arrive whole in one read, within its limits.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::utf8::Validator;
+use super::{Data, Kind, Message};
+use crate::config::Options;
+use crate::error::ProtocolError;
+use crate::frame::{Decoder, Input};
+
+/// Memory is reserved ahead of what has arrived by at most this, or by as much as has arrived already.
+const AHEAD: usize = 64 * 1024;
+
+/// Text is unmasked, validated and appended in blocks of this size, so that each pass finds it in the first-level cache.
+const BLOCK: usize = 16 * 1024;
+
+/// The message that is being received.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    partial: Partial,
+    validator: Validator,
+    /// Streaming: whether a piece has been handed out.
+    begun: bool,
+    kind: Kind,
+    fragments: u32,
+    /// Bytes that the frames so far declare.
+    declared: u64,
+    /// What the message can come to at most: what is declared if this is its last frame, else the limit.
+    ceiling: u64,
+}
+
+#[derive(Debug)]
+enum Partial {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Assembly {
+    pub(crate) const fn new() -> Self {
+        Self {
+            partial: Partial::Binary(Vec::new()),
+            validator: Validator::new(),
+            begun: false,
+            kind: Kind::Binary,
+            fragments: 0,
+            declared: 0,
+            ceiling: 0,
+        }
+    }
+
+    /// Begins a message.
+    #[inline]
+    pub(crate) fn begin(&mut self, kind: Kind) {
+        self.kind = kind;
+        self.begun = false;
+        self.fragments = 0;
+        self.declared = 0;
+    }
+
+    /// Counts a frame of the message in.
+    #[inline]
+    pub(crate) fn frame(&mut self, len: u64, fin: bool, options: &Options) -> Result<(), ProtocolError> {
+        self.fragments = self.fragments.saturating_add(1);
+        self.declared = self.declared.saturating_add(len);
+        self.ceiling = if fin { self.declared } else { options.max_message };
+        if self.declared > options.max_message {
+            return Err(ProtocolError::MessageTooBig { len: self.declared, max: options.max_message });
+        }
+        if self.fragments > options.max_fragments {
+            return Err(ProtocolError::TooManyFragments { max: options.max_fragments });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of the message has been taken from the input yet, so that a frame that is all there can be lent.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.fragments == 1
+    }
+
+    /// A message that is all in `payload`.
+    #[inline]
+    pub(crate) fn whole<'b>(&self, payload: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
+        match self.kind {
+            Kind::Binary => Ok(Message::Binary(Cow::Borrowed(payload))),
+            Kind::Text => match super::utf8::validate(payload) {
+                Some(text) => Ok(Message::Text(Cow::Borrowed(text))),
+                None => Err(ProtocolError::InvalidUtf8),
+            },
+        }
+    }
+
+    /// Takes what `input` has of the current frame.
+    pub(crate) fn take(&mut self, decoder: &mut Decoder, input: &mut Input<'_>) -> Result<(), ProtocolError> {
+        let coming = usize::try_from(decoder.left()).unwrap_or(usize::MAX).min(input.remaining());
+        match self.kind {
+            Kind::Binary => {
+                if !matches!(self.partial, Partial::Binary(_)) {
+                    self.partial = Partial::Binary(Vec::new());
+                }
+                let Partial::Binary(bytes) = &mut self.partial else { return Ok(()) };
+                let more = room(bytes.len(), bytes.capacity(), coming, self.declared, self.ceiling);
+                bytes.reserve_exact(more);
+                decoder.payload_into(input, bytes);
+            }
+            Kind::Text => {
+                if !matches!(self.partial, Partial::Text(_)) {
+                    self.partial = Partial::Text(String::new());
+                }
+                let Partial::Text(text) = &mut self.partial else { return Ok(()) };
+                let more = room(text.len(), text.capacity(), coming, self.declared, self.ceiling);
+                text.reserve_exact(more);
+                while decoder.left() > 0 && !input.is_empty() {
+                    let block = decoder.payload(input, BLOCK);
+                    self.validator.feed_into(block, text).map_err(|_| ProtocolError::InvalidUtf8)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The message, whose last byte has been taken.
+    pub(crate) fn finish(&mut self) -> Result<Message<'static>, ProtocolError> {
+        self.check_complete()?;
+        let partial = core::mem::replace(&mut self.partial, Partial::Binary(Vec::new()));
+        Ok(match (partial, self.kind) {
+            (Partial::Text(text), Kind::Text) => Message::Text(Cow::Owned(text)),
+            (Partial::Binary(bytes), Kind::Binary) => Message::Binary(Cow::Owned(bytes)),
+            // Only empty frames came.
+            (_, Kind::Text) => Message::Text(Cow::Borrowed("")),
+            (_, Kind::Binary) => Message::Binary(Cow::Borrowed(&[])),
+        })
+    }
+
+    /// Streaming: what of `payload` may be handed out, and the fault behind it if there is one.
+    pub(crate) fn piece<'b>(
+        &mut self,
+        payload: &'b [u8],
+        last: bool,
+    ) -> (Option<Data<'b>>, Result<(), ProtocolError>) {
+        let checked = match self.kind {
+            Kind::Binary => Ok(()),
+            Kind::Text => self.validator.feed(payload),
+        };
+        let (payload, result) = match checked {
+            Ok(()) if last => (payload, self.check_complete()),
+            Ok(()) => (payload, Ok(())),
+            Err(error) => (&payload[..error.valid_up_to], Err(ProtocolError::InvalidUtf8)),
+        };
+        let last = last && result.is_ok();
+        if payload.is_empty() && !last {
+            return (None, result);
+        }
+        let first = !core::mem::replace(&mut self.begun, true);
+        (Some(Data { kind: self.kind, payload: Cow::Borrowed(payload), first, last }), result)
+    }
+
+    /// Gives the memory of an unfinished message up.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    fn check_complete(&self) -> Result<(), ProtocolError> {
+        match self.kind {
+            Kind::Text if !self.validator.is_complete() => Err(ProtocolError::InvalidUtf8),
+            Kind::Text | Kind::Binary => Ok(()),
+        }
+    }
+}
+
+/// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not grow often, and
+/// never because of a declared length alone (at most 64 KiB ahead, or as much again as has arrived).
+fn room(len: usize, capacity: usize, coming: usize, declared: u64, ceiling: u64) -> usize {
+    let needed = len.saturating_add(coming);
+    if capacity >= needed {
+        return 0;
+    }
+    let doubled = needed.saturating_mul(2);
+    let [declared, ceiling] = [declared, ceiling].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let target = if needed < declared { declared.min(doubled.max(AHEAD)) } else { ceiling.min(doubled) };
+    target.max(needed) - len
+}

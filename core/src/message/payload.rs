@@ -1,0 +1,170 @@
+//! The types that carry payloads in and out.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Text or binary (RFC 6455 §5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// A whole message.
+///
+/// Received, it is *lent* (`Cow::Borrowed`, from the caller's own read buffer) if it arrived in one piece, and *owned* if it
+/// had to be put together; `into_owned` makes the one into the other and costs nothing for the latter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message<'b> {
+    /// Text, valid UTF-8 on its way in and out.
+    Text(Cow<'b, str>),
+    /// Any bytes.
+    Binary(Cow<'b, [u8]>),
+}
+
+impl<'b> Message<'b> {
+    /// A text message.
+    pub fn text(text: impl Into<Cow<'b, str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: impl Into<Cow<'b, [u8]>>) -> Self {
+        Self::Binary(bytes.into())
+    }
+
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
+    /// The payload's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The payload, if it is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The payload's length in bytes.
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// The message, owning its payload.
+    pub fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
+    /// The payload's bytes, owned.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_owned().into_bytes(),
+            Self::Binary(bytes) => bytes.into_owned(),
+        }
+    }
+
+    /// The same message, borrowed from this one.
+    pub fn borrow(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(Cow::Borrowed(text)),
+            Self::Binary(bytes) => Message::Binary(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
+impl<'b> From<&'b str> for Message<'b> {
+    fn from(text: &'b str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Message<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'b> From<&'b [u8]> for Message<'b> {
+    fn from(bytes: &'b [u8]) -> Self {
+        Self::Binary(Cow::Borrowed(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Message<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(Cow::Owned(bytes))
+    }
+}
+
+/// A piece of a message, as it arrived ([`Delivery::Streaming`](crate::Delivery::Streaming)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data<'b> {
+    /// Text or binary. A piece of a text is valid so far, but may end within a character.
+    pub kind: Kind,
+    /// The piece. Empty only if the message's end came without further bytes.
+    pub payload: Cow<'b, [u8]>,
+    /// Whether the message begins with this piece.
+    pub first: bool,
+    /// Whether the message ends with this piece.
+    pub last: bool,
+}
+
+impl Data<'_> {
+    /// The piece, owning its payload.
+    pub fn into_owned(self) -> Data<'static> {
+        Data { payload: Cow::Owned(self.payload.into_owned()), ..self }
+    }
+}
+
+/// A message to be sent on many connections: the payload is held once, and a big one is not copied per connection.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    kind: Kind,
+    payload: Bytes,
+}
+
+impl Prepared {
+    /// A text message.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Text, payload: Bytes::from(text.into()) }
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Binary, payload: bytes.into() }
+    }
+
+    /// Text or binary.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+}

@@ -1,0 +1,332 @@
+//! Output that is queued until the caller says it was written.
+//!
+//! Small things stand one behind the other in one block; a large payload that is owned or shared is chained between two parts
+//! of the block instead of being copied. A message that is sent in fragments waits apart and moves over frame by frame,
+//! so that a control frame finds its way between two of them.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bytes::{Buf, Bytes};
+
+use crate::frame::{Header, Opcode, mask};
+use crate::keys::Keys;
+
+/// An owned payload of this size or more is chained: a write of several slices costs less than a copy from here on
+/// (between 1 and 16 KiB, depending on the system; measured in `bench/`).
+const CHAIN: usize = 16 * 1024;
+
+/// Fragments move over while less than this is queued, so that a control frame waits for little.
+const FRAGMENTS_AHEAD: usize = 16 * 1024;
+
+/// The block moves its content to the front when this much at least, and half of it, has been written.
+const COMPACT: usize = 16 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    block: Vec<u8>,
+    /// How much of the block has been written.
+    written: usize,
+    /// Boxed, since few connections have any: an idle connection's size is what counts.
+    #[expect(clippy::box_collection, reason = "a pointer in place of four words")]
+    chained: Option<Box<VecDeque<Chained>>>,
+    /// Bytes in `block` and `chained` that have not been written.
+    ready: usize,
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Chained {
+    /// Goes out before `block[at]`.
+    at: usize,
+    payload: Bytes,
+}
+
+/// Messages that go out in fragments, and what must go behind them.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Fragmented>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Fragmented {
+    /// Of the next frame: the message's own opcode, then Continuation.
+    opcode: Opcode,
+    /// Whether the last frame ends the message; not if it is a piece of one that is sent in pieces.
+    fin: bool,
+    payload: Bytes,
+    /// The longest frame.
+    limit: usize,
+}
+
+/// A payload on its way into the outbox.
+#[derive(Debug)]
+pub(crate) enum Payload<'m> {
+    Borrowed(&'m [u8]),
+    Owned(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Payload<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Payload::Borrowed(bytes) => bytes,
+            Payload::Owned(bytes) => bytes,
+            Payload::Shared(bytes) => bytes,
+        }
+    }
+
+    fn into_shared(self) -> Bytes {
+        match self {
+            Payload::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+            Payload::Owned(bytes) => Bytes::from(bytes),
+            Payload::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Outbox {
+    pub(crate) const fn new() -> Self {
+        Self { block: Vec::new(), written: 0, chained: None, ready: 0, waiting: None }
+    }
+
+    /// All bytes that are not written.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.ready + self.waiting.as_ref().map_or(0, |waiting| waiting.len)
+    }
+
+    /// Bytes that can be written now.
+    #[inline]
+    pub(crate) fn ready(&self) -> usize {
+        self.ready
+    }
+
+    /// Queues bytes that are no frame: the opening handshake.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.block.extend_from_slice(bytes);
+        self.ready += bytes.len();
+    }
+
+    /// Queues a control frame, before fragments that wait.
+    pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8], keys: Option<&mut Keys>) {
+        self.frame(opcode, true, Payload::Borrowed(payload), keys);
+    }
+
+    /// Queues a control frame behind everything: Close.
+    pub(crate) fn last(&mut self, opcode: Opcode, payload: &[u8], keys: Option<&mut Keys>) {
+        self.data(opcode, true, Payload::Borrowed(payload), usize::MAX, keys);
+    }
+
+    /// Queues a message or a piece of one; `limit` is the longest frame.
+    #[inline]
+    pub(crate) fn data(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        payload: Payload<'_>,
+        limit: usize,
+        keys: Option<&mut Keys>,
+    ) {
+        let len = payload.as_slice().len();
+        if len <= limit && self.waiting.is_none() {
+            self.frame(opcode, fin, payload, keys);
+        } else {
+            let waiting = self.waiting.get_or_insert_default();
+            waiting.len += len;
+            waiting.messages.push_back(Fragmented { opcode, fin, payload: payload.into_shared(), limit });
+            self.advance(keys);
+        }
+    }
+
+    /// The slices to write, in order.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut at = self.written;
+        let tail =
+            self.chained.as_ref().and_then(|chained| chained.back()).map_or(self.written, |last| last.at);
+        let chained = self.chained.iter().flat_map(|chained| chained.iter()).flat_map(move |chained| {
+            let before = &self.block[at..chained.at];
+            at = chained.at;
+            [before, &chained.payload[..]]
+        });
+        chained.chain([&self.block[tail..]]).filter(|slice| !slice.is_empty())
+    }
+
+    /// `n` bytes have been written.
+    pub(crate) fn written(&mut self, n: usize, keys: Option<&mut Keys>) {
+        debug_assert!(n <= self.ready, "more was written than there was");
+        let mut n = n.min(self.ready);
+        self.ready -= n;
+        while let Some(chain) = &mut self.chained {
+            let Some(next) = chain.front_mut() else { break };
+            let before = n.min(next.at - self.written);
+            self.written += before;
+            n -= before;
+            let chained = n.min(next.payload.len());
+            next.payload.advance(chained);
+            n -= chained;
+            if !next.payload.is_empty() {
+                break;
+            }
+            chain.pop_front();
+        }
+        self.written += n;
+        if self.ready == 0 {
+            self.block.clear();
+            self.written = 0;
+        }
+        if self.waiting.is_some() {
+            self.advance(keys);
+        }
+    }
+
+    /// Drops what will never be written.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Drops the messages that wait, of which nothing has been sent, and the rest of the one that has begun: a Close follows.
+    pub(crate) fn drop_waiting(&mut self) {
+        self.waiting = None;
+    }
+
+    /// The block, if it is empty and there is one; other memory that nothing needs is freed.
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        if self.ready > 0 {
+            return None;
+        }
+        self.chained = None;
+        (self.block.capacity() > 0).then(|| core::mem::take(&mut self.block))
+    }
+
+    /// Puts a block to use; returns it if there is one already.
+    pub(crate) fn lend(&mut self, mut block: Vec<u8>) -> Option<Vec<u8>> {
+        if self.block.capacity() > 0 {
+            return Some(block);
+        }
+        block.clear();
+        self.block = block;
+        None
+    }
+
+    /// Frees what is reserved and not in use.
+    pub(crate) fn shrink(&mut self) {
+        if self.ready == 0 {
+            self.reclaim();
+        } else {
+            self.compact();
+            self.block.shrink_to_fit();
+        }
+    }
+
+    /// Moves fragments over while little is queued.
+    fn advance(&mut self, mut keys: Option<&mut Keys>) {
+        while self.ready < FRAGMENTS_AHEAD {
+            let Some(waiting) = &mut self.waiting else { return };
+            let Some(message) = waiting.messages.front_mut() else {
+                self.waiting = None;
+                return;
+            };
+            let part = message.payload.split_to(message.limit.min(message.payload.len()));
+            let done = message.payload.is_empty();
+            let opcode = core::mem::replace(&mut message.opcode, Opcode::Continuation);
+            let fin = done && message.fin;
+            waiting.len -= part.len();
+            if done {
+                waiting.messages.pop_front();
+            }
+            self.frame(opcode, fin, Payload::Shared(part), keys.as_deref_mut());
+        }
+    }
+
+    /// Queues one frame: masked if there are keys, that is on a client (§5.3).
+    #[inline]
+    fn frame(&mut self, opcode: Opcode, fin: bool, payload: Payload<'_>, keys: Option<&mut Keys>) {
+        let key = keys.map(Keys::next);
+        let bytes = payload.as_slice();
+        let len = bytes.len();
+        // A slice is shorter than 2⁶³ bytes.
+        let mut header = Header::new(opcode, u64::try_from(len).unwrap_or(u64::MAX));
+        header.fin = fin;
+        header.mask = key;
+        let header = header.encode();
+        self.make_room(header.len() + if len < CHAIN { len } else { 0 });
+        self.block.extend_from_slice(&header);
+        match (payload, key) {
+            (Payload::Owned(mut bytes), Some(key)) if len >= CHAIN => {
+                mask::apply(key, &mut bytes);
+                self.chain(Bytes::from(bytes));
+            }
+            (Payload::Owned(bytes), None) if len >= CHAIN => self.chain(Bytes::from(bytes)),
+            (Payload::Shared(bytes), None) if len >= CHAIN => self.chain(bytes),
+            (payload, Some(key)) => mask::append(key, payload.as_slice(), &mut self.block),
+            (payload, None) => self.block.extend_from_slice(payload.as_slice()),
+        }
+        self.ready += header.len() + len;
+    }
+
+    fn chain(&mut self, payload: Bytes) {
+        let at = self.block.len();
+        self.chained.get_or_insert_default().push_back(Chained { at, payload });
+    }
+
+    /// Keeps a block that is never quite empty from growing behind what has been written.
+    #[inline]
+    fn make_room(&mut self, more: usize) {
+        if self.block.capacity() - self.block.len() < more
+            && self.written >= COMPACT.max(self.block.len() / 2)
+        {
+            self.compact();
+        }
+    }
+
+    fn compact(&mut self) {
+        self.block.drain(..self.written);
+        for chained in self.chained.iter_mut().flat_map(|chained| chained.iter_mut()) {
+            chained.at -= self.written;
+        }
+        self.written = 0;
+    }
+}
+
+/// Output to write, as slices in order: for `writev`, a ring, or one by one.
+///
+/// It stays the same until [`transmitted`](crate::Connection::transmitted) says what was written; commands only add behind it.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Transmit<'c> {
+    outbox: &'c Outbox,
+}
+
+impl<'c> Transmit<'c> {
+    pub(crate) fn new(outbox: &'c Outbox) -> Self {
+        Self { outbox }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.outbox.ready() == 0
+    }
+
+    /// How many bytes there are to write.
+    pub fn len(&self) -> usize {
+        self.outbox.ready()
+    }
+
+    /// The slices, none of them empty.
+    pub fn slices(self) -> impl Iterator<Item = &'c [u8]> {
+        self.outbox.slices()
+    }
+
+    /// The first slice; empty only if there is nothing to write.
+    pub fn first(self) -> &'c [u8] {
+        self.outbox.slices().next().unwrap_or_default()
+    }
+
+    /// All of it, copied into one vector.
+    pub fn to_vec(self) -> Vec<u8> {
+        self.outbox.slices().flatten().copied().collect()
+    }
+}
