@@ -152,7 +152,7 @@ impl Inbound {
     ) -> Result<Step<'b>, ProtocolError> {
         let left = decoder.left();
         let here = u64::try_from(input.remaining()).unwrap_or(u64::MAX);
-        if frame.fin && left <= here && self.message.is_untouched() {
+        if frame.fin && left <= here && self.message.is_untouched(left) {
             let payload = decoder.payload(input, usize::MAX);
             self.frame = None;
             return self.message.whole(payload).map(|message| Step::Event(Event::Message(message)));

@@ -76,8 +76,8 @@ impl Assembly {
 
     /// Whether nothing of the message has been taken from the input yet, so that a frame that is all there can be lent.
     #[inline]
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.fragments == 1
+    pub(crate) fn is_untouched(&self, left: u64) -> bool {
+        self.fragments == 1 && left == self.declared
     }
 
     /// A message that is all in `payload`.

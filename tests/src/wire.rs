@@ -1,0 +1,89 @@
+//! Bytes on the wire, written without the library's encoder.
+
+use sansocket::Role;
+
+/// The key that a client's frames are masked with here.
+pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
+pub const CONTINUATION: u8 = 0x0;
+pub const TEXT: u8 = 0x1;
+pub const BINARY: u8 = 0x2;
+pub const CLOSE: u8 = 0x8;
+pub const PING: u8 = 0x9;
+pub const PONG: u8 = 0xA;
+
+/// A final frame as an endpoint in `receiver` gets it: masked for a server.
+pub fn frame(receiver: Role, opcode: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+    raw(0x80 | opcode, (receiver == Role::Server).then_some(KEY), payload.as_ref())
+}
+
+/// The same, with another frame of the message to follow.
+pub fn fragment(receiver: Role, opcode: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+    raw(opcode, (receiver == Role::Server).then_some(KEY), payload.as_ref())
+}
+
+/// A Close frame with a code, as an endpoint in `receiver` gets it.
+pub fn close(receiver: Role, code: u16, reason: &str) -> Vec<u8> {
+    frame(receiver, CLOSE, [&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// A frame with this first byte, whatever it means.
+pub fn raw(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+    let mask_bit = if key.is_some() { 0x80 } else { 0 };
+    let mut out = vec![first];
+    match payload.len() {
+        len @ 0..=125 => out.push(mask_bit | u8::try_from(len).unwrap()),
+        len @ 126..=65_535 => {
+            out.push(mask_bit | 126);
+            out.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            out.push(mask_bit | 127);
+            out.extend(u64::try_from(len).unwrap().to_be_bytes());
+        }
+    }
+    match key {
+        None => out.extend(payload),
+        Some(key) => {
+            out.extend(key);
+            out.extend(payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]));
+        }
+    }
+    out
+}
+
+/// A frame taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// FIN, RSV and opcode.
+    pub first: u8,
+    /// Whether it was masked.
+    pub masked: bool,
+    /// The payload, unmasked.
+    pub payload: Vec<u8>,
+}
+
+/// The frames in `bytes`, which must all be whole.
+pub fn parse(mut bytes: &[u8]) -> Vec<Parsed> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        let (len, rest) = match second & 0x7F {
+            126 => (u64::from(u16::from_be_bytes(rest[..2].try_into().unwrap())), &rest[2..]),
+            127 => (u64::from_be_bytes(rest[..8].try_into().unwrap()), &rest[8..]),
+            len => (u64::from(len), rest),
+        };
+        let masked = second & 0x80 != 0;
+        let (key, rest) = if masked { rest.split_at(4) } else { (&[0; 4][..], rest) };
+        let (payload, rest) = rest.split_at(usize::try_from(len).unwrap());
+        let payload = payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+        frames.push(Parsed { first: *first, masked, payload });
+        bytes = rest;
+    }
+    assert!(bytes.is_empty(), "half a frame: {bytes:02x?}");
+    frames
+}
+
+/// The payload of a Close frame with a code and no reason.
+pub fn close_payload(code: u16) -> Vec<u8> {
+    code.to_be_bytes().to_vec()
+}
