@@ -8,7 +8,7 @@ use sansocket::{
 
 const NOW: Instant = Instant::ORIGIN;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     let request = ClientRequest::new("ws://example.com/echo")?.subprotocol("echo")?;
     // A program draws the seed from the operating system.
     let mut client = Connection::client(&Config::new(), &request, Seed::new([7; 32]), NOW);
@@ -53,5 +53,5 @@ fn deliver(from: &mut Connection, to: &mut Connection) -> Vec<Event<'static>> {
     let mut bytes = from.transmit().to_vec();
     from.transmitted(bytes.len());
     let mut input = Input::new(&mut bytes);
-    std::iter::from_fn(|| to.receive(NOW, &mut input).map(Event::into_owned)).collect()
+    core::iter::from_fn(|| to.receive(NOW, &mut input).map(Event::into_owned)).collect()
 }

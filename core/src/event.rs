@@ -130,6 +130,13 @@ impl Disconnect {
     }
 }
 
+impl From<Cause> for Disconnect {
+    /// An end without Close frames.
+    fn from(cause: Cause) -> Self {
+        Self::new(cause)
+    }
+}
+
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {

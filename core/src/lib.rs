@@ -2,6 +2,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(clippy::std_instead_of_alloc, clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -28,7 +29,8 @@ pub use error::{ProtocolError, Rejected, SendError};
 pub use event::{Cause, Disconnect, Event, Side, Transport};
 pub use frame::{Input, Opcode};
 pub use handshake::{
-    Accept, AcceptError, Agreed, ClientRequest, HandshakeError, Refusal, Request, Response, Status,
+    Accept, AcceptError, Agreed, ClientRequest, HandshakeError, InvalidHeader, InvalidUrl, Refusal, Request,
+    Response, Status, Version,
 };
 pub use keys::Seed;
 pub use message::{Data, Kind, Message, Prepared};

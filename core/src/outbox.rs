@@ -201,9 +201,13 @@ impl Outbox {
         (self.block.capacity() > 0).then(|| core::mem::take(&mut self.block))
     }
 
+    pub(crate) fn wants_block(&self) -> bool {
+        self.block.capacity() == 0
+    }
+
     /// Puts a block to use; returns it if there is one already.
     pub(crate) fn lend(&mut self, mut block: Vec<u8>) -> Option<Vec<u8>> {
-        if self.block.capacity() > 0 {
+        if !self.wants_block() {
             return Some(block);
         }
         block.clear();

@@ -70,6 +70,14 @@ impl Pair {
         one || other
     }
 
+    /// Lets the end in role `from` write up to `most` bytes and the other read what it can; whether anything happened.
+    pub fn carry(&mut self, from: Role, most: usize) -> bool {
+        match from {
+            Role::Client => transfer(&mut self.client, &mut self.server, self.now, most),
+            Role::Server => transfer(&mut self.server, &mut self.client, self.now, most),
+        }
+    }
+
     /// Lets time pass, stopping at every deadline on the way.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
@@ -152,4 +160,41 @@ fn transfer(from: &mut End, to: &mut End, now: Instant, most: usize) -> bool {
         happened = true;
     }
     happened
+}
+
+/// The role at the other end.
+pub fn peer(role: Role) -> Role {
+    match role {
+        Role::Client => Role::Server,
+        Role::Server => Role::Client,
+    }
+}
+
+/// Numbers that look random and are the same for the same seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number.
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number less than `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.roll() % u64::try_from(bound).unwrap()).unwrap()
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
 }

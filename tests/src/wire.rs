@@ -1,6 +1,8 @@
 //! Bytes on the wire, written without the library's encoder.
 
-use sansocket::Role;
+use sansocket::{Cause, ProtocolError, Role, State};
+
+use crate::Record;
 
 /// The key that a client's frames are masked with here.
 pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
@@ -86,4 +88,20 @@ pub fn parse(mut bytes: &[u8]) -> Vec<Parsed> {
 /// The payload of a Close frame with a code and no reason.
 pub fn close_payload(code: u16) -> Vec<u8> {
     code.to_be_bytes().to_vec()
+}
+
+/// Asserts that `record` is of an endpoint in `role` that failed the connection (§7.1.7): it wrote one Close with this code
+/// and nothing else, closed its writing direction, and shows `error` as the one verdict.
+#[track_caller]
+pub fn assert_failed(role: Role, record: &Record, error: ProtocolError, code: u16) {
+    assert_eq!(record.end.cause(), &Cause::Violation(error));
+    assert_eq!(record.end.sent().and_then(|frame| frame.code()).map(|code| code.get()), Some(code));
+    assert_eq!(record.end.received(), None);
+    assert_eq!((record.state, record.shutdown), (State::Closing, true));
+    if role == Role::Server {
+        let [high, low] = code.to_be_bytes();
+        assert_eq!(record.output, [0x88, 0x02, high, low]);
+    }
+    let close = Parsed { first: 0x80 | CLOSE, masked: role == Role::Client, payload: close_payload(code) };
+    assert_eq!(parse(&record.output), [close]);
 }

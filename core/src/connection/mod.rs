@@ -264,6 +264,11 @@ impl Connection {
         self.outbox.reclaim()
     }
 
+    /// Whether the connection has no output block, so that [`lend_output`](Self::lend_output) would be of use.
+    pub fn wants_block(&self) -> bool {
+        self.outbox.wants_block()
+    }
+
     /// Lends a block of memory for output; what is in it is dropped. It comes back if the connection has one already.
     pub fn lend_output(&mut self, block: Vec<u8>) -> Option<Vec<u8>> {
         self.outbox.lend(block)
@@ -327,6 +332,11 @@ impl Connection {
     /// How many bytes of output are queued, those that wait behind a fragment included.
     pub fn buffered(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// [`Config::high_water`], as it is set now.
+    pub fn high_water(&self) -> usize {
+        self.options.high_water
     }
 
     /// Whether a message would be queued now.

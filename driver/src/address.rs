@@ -1,0 +1,144 @@
+//! How the rest of a program reaches a handler: Cowboy's pid.
+
+use core::fmt;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// An address queues this much for a handler that does not get to it.
+const CAPACITY: usize = 1024;
+
+/// Sends to one connection's handler, from any thread, without waiting.
+///
+/// It does not keep the connection open. Clones reach the same handler.
+pub struct Address<Info>(Arc<Shared<Info>>);
+
+/// Why something did not reach a handler. It is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressError<Info> {
+    /// The connection is over.
+    Closed(Info),
+    /// 1,024 are queued already: the handler is busy, or its peer reads too slowly.
+    Full(Info),
+}
+
+impl<Info> Address<Info> {
+    /// Has `info` handed to [`Handler::info`](crate::Handler::info).
+    ///
+    /// # Errors
+    /// [`AddressError`], with `info`.
+    pub fn send(&self, info: Info) -> Result<(), AddressError<Info>> {
+        let waker = {
+            let mut state = self.0.lock();
+            if state.closed {
+                return Err(AddressError::Closed(info));
+            }
+            if state.queue.len() == CAPACITY {
+                return Err(AddressError::Full(info));
+            }
+            state.queue.push_back(info);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Whether the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
+    /// Whether both reach the same handler.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<Info> Clone for Address<Info> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Info> fmt::Debug for Address<Info> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl<Info> fmt::Display for AddressError<Info> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "the connection is over",
+            Self::Full(_) => "too much is queued for this handler",
+        })
+    }
+}
+
+impl<Info: fmt::Debug> core::error::Error for AddressError<Info> {}
+
+/// The handler's end. The queue is made when the first address is asked for.
+pub(crate) struct Mailbox<Info>(Option<Arc<Shared<Info>>>);
+
+struct Shared<Info>(Mutex<State<Info>>);
+
+struct State<Info> {
+    queue: VecDeque<Info>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl<Info> Mailbox<Info> {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn address(&mut self) -> Address<Info> {
+        let new =
+            || Arc::new(Shared(Mutex::new(State { queue: VecDeque::new(), waker: None, closed: false })));
+        Address(Arc::clone(self.0.get_or_insert_with(new)))
+    }
+
+    /// The next thing that was sent here; never `None` once there is an address, since another may be made of it.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Info> {
+        let Some(shared) = &self.0 else { return Poll::Pending };
+        let mut state = shared.lock();
+        match state.queue.pop_front() {
+            Some(info) => Poll::Ready(info),
+            None => {
+                match &mut state.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<Info> Drop for Mailbox<Info> {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            let mut state = shared.lock();
+            state.closed = true;
+            let queue = core::mem::take(&mut state.queue);
+            // What is in it may have destructors that come back here.
+            drop(state);
+            drop(queue);
+        }
+    }
+}
+
+impl<Info> fmt::Debug for Mailbox<Info> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("in_use", &self.0.is_some()).finish()
+    }
+}
+
+impl<Info> Shared<Info> {
+    fn lock(&self) -> MutexGuard<'_, State<Info>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,98 @@
+//! What the surfaces return when something is wrong.
+
+use core::fmt;
+
+use sansocket::{AcceptError, Cause, Disconnect, InvalidHeader, InvalidUrl, Response, SendError};
+
+/// Why a call on a [`WebSocket`](crate::WebSocket) failed, or the opening handshake did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The byte stream failed.
+    Io(std::io::Error),
+    /// The connection ended otherwise than by a closing handshake. Boxed, to keep results small.
+    Disconnected(Box<Disconnect>),
+    /// The message was not queued.
+    Send(SendError),
+    /// A client's request was answered with something else than a WebSocket.
+    Rejected(Box<Response>),
+    /// A server's answer does not fit the request.
+    Accept(AcceptError),
+    /// Not a URL that a WebSocket can be opened to.
+    Url(InvalidUrl),
+    /// A header field that cannot be sent.
+    Header(InvalidHeader),
+}
+
+impl Error {
+    pub(crate) fn disconnected(disconnect: &Disconnect) -> Self {
+        Self::Disconnected(Box::new(disconnect.clone()))
+    }
+
+    /// How the connection ended, if this is about that.
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Disconnected(disconnect) => Some(disconnect.cause()),
+            Self::Io(_)
+            | Self::Send(_)
+            | Self::Rejected(_)
+            | Self::Accept(_)
+            | Self::Url(_)
+            | Self::Header(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Disconnected(disconnect) => disconnect.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::Rejected(response) => write!(f, "the server answered with status {}", response.status()),
+            Self::Accept(error) => error.fmt(f),
+            Self::Url(error) => error.fmt(f),
+            Self::Header(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => error.source(),
+            Self::Disconnected(disconnect) => disconnect.source(),
+            Self::Send(_) | Self::Rejected(_) | Self::Accept(_) | Self::Url(_) | Self::Header(_) => None,
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<AcceptError> for Error {
+    fn from(error: AcceptError) -> Self {
+        Self::Accept(error)
+    }
+}
+
+impl From<InvalidUrl> for Error {
+    fn from(error: InvalidUrl) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<InvalidHeader> for Error {
+    fn from(error: InvalidHeader) -> Self {
+        Self::Header(error)
+    }
+}

@@ -1,0 +1,254 @@
+//! The surface for programs that are called: one value a connection, after Cowboy's handlers.
+
+use core::future::Future;
+use core::time::Duration;
+
+use sansocket::{
+    Accept, Agreed, CloseCode, CloseFrame, Config, Connection, Data, Disconnect, Instant, Kind, Message,
+    Prepared, Request, Response, SendError, State,
+};
+
+use crate::address::{Address, Mailbox};
+
+/// What a callback returns. An error closes the connection with [`CloseCode::INTERNAL_ERROR`].
+pub type Outcome = Result<(), Box<dyn core::error::Error + Send + Sync>>;
+
+/// The application's side of a server's connections: one value for each.
+///
+/// Callbacks are not async, since a message is lent to them where it was read. Each gets a [`Reply`] to send
+/// with; all that the callbacks of one read send goes out in one write. To answer later, keep a
+/// [`Reply::address`], and send what is to come to [`info`](Self::info).
+pub trait Handler: Sized {
+    /// What [`Address`]es send to this handler.
+    type Info: Send + 'static;
+
+    /// Decides on a request, before the WebSocket is open: accept it, with a subprotocol, headers or settings of its own, or answer
+    /// with any HTTP response. It may take its time; nothing more is read meanwhile.
+    ///
+    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) comes here too.
+    fn init(&mut self, request: Request) -> impl Future<Output = Decision> + Send {
+        let _ = request;
+        async { Accept::new().into() }
+    }
+
+    /// The WebSocket is open.
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn open(&mut self, reply: &mut Reply<'_, Self::Info>) -> Outcome {
+        let _ = reply;
+        Ok(())
+    }
+
+    /// A message came.
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn message(&mut self, message: Message<'_>, reply: &mut Reply<'_, Self::Info>) -> Outcome;
+
+    /// A piece of a message came: instead of [`message`](Self::message), in
+    /// [`Delivery::Streaming`](sansocket::Delivery::Streaming).
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn data(&mut self, data: Data<'_>, reply: &mut Reply<'_, Self::Info>) -> Outcome {
+        let _ = (data, reply);
+        Ok(())
+    }
+
+    /// A Ping came. It has been answered, unless [`Config::auto_pong`] is off.
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn ping(&mut self, payload: &[u8], reply: &mut Reply<'_, Self::Info>) -> Outcome {
+        let _ = (payload, reply);
+        Ok(())
+    }
+
+    /// A Pong came.
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn pong(&mut self, payload: &[u8], reply: &mut Reply<'_, Self::Info>) -> Outcome {
+        let _ = (payload, reply);
+        Ok(())
+    }
+
+    /// Something came from an [`Address`].
+    ///
+    /// # Errors
+    /// Whatever the application cannot go on with.
+    fn info(&mut self, info: Self::Info, reply: &mut Reply<'_, Self::Info>) -> Outcome {
+        let _ = (info, reply);
+        Ok(())
+    }
+
+    /// The connection is over. Called exactly once, if [`open`](Self::open) was.
+    fn close(&mut self, disconnect: &Disconnect) {
+        let _ = disconnect;
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Open a WebSocket.
+    Accept(Accept),
+    /// Answer with this instead.
+    Respond(Response),
+}
+
+impl From<Accept> for Decision {
+    fn from(accept: Accept) -> Self {
+        Self::Accept(accept)
+    }
+}
+
+impl From<Response> for Decision {
+    fn from(response: Response) -> Self {
+        Self::Respond(response)
+    }
+}
+
+/// What a callback sends and commands, in order. It is encoded at once, and written when the callbacks of a read are through.
+///
+/// After a [`close`](Self::close) the rest is dropped, as nothing may follow it.
+#[derive(Debug)]
+pub struct Reply<'r, Info> {
+    connection: &'r mut Connection,
+    mailbox: &'r mut Mailbox<Info>,
+    now: Instant,
+}
+
+impl<'r, Info> Reply<'r, Info> {
+    pub(crate) fn new(connection: &'r mut Connection, mailbox: &'r mut Mailbox<Info>, now: Instant) -> Self {
+        Self { connection, mailbox, now }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if the peer does not read what was sent before; [`SendError::MessageInProgress`].
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        unless_closed(self.connection.send(message))
+    }
+
+    /// Sends a message that goes to many connections.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        unless_closed(self.connection.send_prepared(message))
+    }
+
+    /// Begins a message that is sent in pieces.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn begin(&mut self, kind: Kind) -> Result<(), SendError> {
+        unless_closed(self.connection.begin(kind))
+    }
+
+    /// Sends a piece of the message.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], [`SendError::NoMessageInProgress`], [`SendError::InvalidUtf8`].
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        unless_closed(self.connection.push(piece))
+    }
+
+    /// Sends the last piece of the message.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn finish(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        unless_closed(self.connection.finish(piece))
+    }
+
+    /// Sends a Ping.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], [`SendError::ControlTooLong`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        unless_closed(self.connection.ping(payload))
+    }
+
+    /// Sends a Pong.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        unless_closed(self.connection.pong(payload))
+    }
+
+    /// Sends a Ping whose round trip is measured, for [`latency`](Self::latency).
+    ///
+    /// # Errors
+    /// [`SendError::Full`].
+    pub fn probe(&mut self) -> Result<(), SendError> {
+        unless_closed(self.connection.probe(self.now))
+    }
+
+    /// Closes the connection, behind what was sent.
+    pub fn close<'c>(&mut self, frame: impl Into<CloseFrame<'c>>) {
+        // An error tells that it is closing already.
+        let _ = self.connection.close(self.now, frame);
+    }
+
+    /// Closes the connection with [`CloseCode::NORMAL_CLOSURE`].
+    pub fn stop(&mut self) {
+        self.close(CloseCode::NORMAL_CLOSURE);
+    }
+
+    /// Receives nothing more until [`resume`](Self::resume), which an [`info`](Handler::info) can bring about.
+    pub fn pause(&mut self) {
+        self.connection.pause();
+    }
+
+    /// Receives again.
+    pub fn resume(&mut self) {
+        self.connection.resume(self.now);
+    }
+
+    /// Puts other settings to use from now on.
+    pub fn set_options(&mut self, config: &Config) {
+        self.connection.set_options(self.now, config);
+    }
+
+    /// Frees what memory the connection has and does not need now.
+    pub fn hibernate(&mut self) {
+        self.connection.release_memory();
+    }
+
+    /// An address at which this handler can be reached, from any thread.
+    pub fn address(&mut self) -> Address<Info> {
+        self.mailbox.address()
+    }
+
+    /// What was agreed upon in the opening handshake.
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.connection.agreed()
+    }
+
+    /// How many bytes wait to be written.
+    pub fn buffered(&self) -> usize {
+        self.connection.buffered()
+    }
+
+    /// The last round-trip time that was measured.
+    pub fn latency(&self) -> Option<Duration> {
+        self.connection.latency()
+    }
+
+    /// Whether the connection is closing, so that what is sent is dropped.
+    pub fn is_closing(&self) -> bool {
+        self.connection.state() != State::Open
+    }
+}
+
+fn unless_closed(result: Result<(), SendError>) -> Result<(), SendError> {
+    match result {
+        Err(SendError::Closed) => Ok(()),
+        other => other,
+    }
+}

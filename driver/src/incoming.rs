@@ -1,0 +1,132 @@
+//! Opening handshakes over a byte stream, both sides.
+
+use core::future::poll_fn;
+use core::ops::ControlFlow;
+
+use sansocket::{
+    Accept, Cause, ClientRequest, Config, Connection, Disconnect, Event, Request, Response, Seed, State,
+    Transport,
+};
+
+use crate::error::Error;
+use crate::io::{Io, Timer};
+use crate::socket::Socket;
+use crate::websocket::WebSocket;
+
+/// A request that waits for its answer: read on a server's stream, not yet accepted.
+#[derive(Debug)]
+pub struct Incoming<I, T> {
+    socket: Socket<I, T>,
+    request: Request,
+}
+
+impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
+    /// Reads a request. One that is faulty is answered here and becomes an error.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] with [`Cause::Refused`](sansocket::Cause::Refused) or what else ended it; [`Error::Io`].
+    ///
+    /// # Cancel safety
+    /// Not safe: the stream is lost if this is dropped.
+    pub async fn read(io: I, timer: T, config: &Config) -> Result<Self, Error> {
+        let mut socket = Socket::new(io, timer, |now| Connection::server(config, now));
+        match next(&mut socket).await? {
+            Event::Request(request) => Ok(Self { socket, request }),
+            _ => Err(end(&mut socket)),
+        }
+    }
+
+    /// The request: it may ask for a WebSocket, or for something else.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Accepts the request and writes the response. One that asks for no WebSocket is refused and becomes an error.
+    ///
+    /// # Errors
+    /// [`Error::Accept`] if the answer does not fit, after which the stream is dropped; [`Error::Disconnected`];
+    /// [`Error::Io`].
+    ///
+    /// # Cancel safety
+    /// Not safe: the stream is lost if this is dropped.
+    pub async fn accept(self, accept: Accept) -> Result<WebSocket<I, T>, Error> {
+        self.accept_socket(accept).await.map(WebSocket::new)
+    }
+
+    /// Answers with `response` and ends the stream behind it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it could not be written.
+    ///
+    /// # Cancel safety
+    /// Not safe: the stream is lost if this is dropped, and the response may be cut off.
+    pub async fn reject(mut self, response: Response) -> Result<(), Error> {
+        let now = self.socket.now();
+        self.socket.connection.reject(now, response);
+        finish(&mut self.socket).await;
+        self.socket.take_error().map_or(Ok(()), |error| Err(Error::Io(error)))
+    }
+
+    pub(crate) async fn accept_socket(mut self, accept: Accept) -> Result<Socket<I, T>, Error> {
+        let now = self.socket.now();
+        self.socket.connection.accept(now, accept)?;
+        if self.socket.connection.state() != State::Open {
+            finish(&mut self.socket).await;
+            return Err(end(&mut self.socket));
+        }
+        match poll_fn(|cx| self.socket.poll_flush(cx)).await {
+            Ok(()) => Ok(self.socket),
+            Err(_) => Err(end(&mut self.socket)),
+        }
+    }
+}
+
+/// Opens a WebSocket as a client, on a stream that is connected to the server.
+///
+/// # Errors
+/// [`Error::Rejected`] with the server's response if it does not upgrade; [`Error::Disconnected`]; [`Error::Io`].
+///
+/// # Cancel safety
+/// Not safe: the stream is lost if this is dropped.
+pub async fn connect<I: Io + Unpin, T: Timer + Unpin>(
+    io: I,
+    timer: T,
+    config: &Config,
+    request: &ClientRequest,
+    seed: Seed,
+) -> Result<(WebSocket<I, T>, Response), Error> {
+    let mut socket = Socket::new(io, timer, |now| Connection::client(config, request, seed, now));
+    match next(&mut socket).await? {
+        Event::Open(response) => Ok((WebSocket::new(socket), response)),
+        Event::Refused(response) => {
+            finish(&mut socket).await;
+            Err(Error::Rejected(Box::new(response)))
+        }
+        _ => Err(end(&mut socket)),
+    }
+}
+
+/// The first event.
+async fn next<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Result<Event<'static>, Error> {
+    let first =
+        poll_fn(|cx| socket.poll_events(cx, |_, _, event| ControlFlow::Break(event.into_owned()))).await;
+    first.ok_or_else(|| end(socket))
+}
+
+/// Lets what is queued go out and the stream end.
+async fn finish<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) {
+    let ignore = |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
+    poll_fn(|cx| socket.poll_events(cx, ignore)).await;
+}
+
+fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
+    if let Some(error) = socket.take_error() {
+        return Error::Io(error);
+    }
+    match socket.connection.transport() {
+        Transport::Close(disconnect) => Error::disconnected(disconnect),
+        Transport::Open | Transport::ShutdownWrite => {
+            Error::Disconnected(Box::new(Disconnect::from(Cause::Lost)))
+        }
+    }
+}

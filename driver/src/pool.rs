@@ -1,0 +1,52 @@
+//! Blocks of memory that connections borrow for as long as bytes pass through them, one set a thread.
+//!
+//! An idle connection holds none. A block is never borrowed across a callback, so a handler may drive other connections.
+
+use core::cell::RefCell;
+
+/// One read takes in up to this: a socket buffer's worth, and many small messages.
+pub(crate) const READ: usize = 64 * 1024;
+
+/// A block for output that has grown beyond this is freed instead of kept.
+const MAX_OUTPUT: usize = 256 * 1024;
+
+/// A thread keeps this many blocks of each kind: more only come from connections that wait with half-read input.
+const KEEP: usize = 8;
+
+#[derive(Default)]
+struct Pool {
+    read: Vec<Box<[u8]>>,
+    output: Vec<Vec<u8>>,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::default();
+}
+
+/// A block to read into. What it has in it is of no meaning.
+pub(crate) fn take_read() -> Box<[u8]> {
+    POOL.with_borrow_mut(|pool| pool.read.pop()).unwrap_or_else(|| vec![0; READ].into_boxed_slice())
+}
+
+/// Gives a block back, unzeroed.
+pub(crate) fn give_read(block: Box<[u8]>) {
+    POOL.with_borrow_mut(|pool| {
+        if block.len() == READ && pool.read.len() < KEEP {
+            pool.read.push(block);
+        }
+    });
+}
+
+/// A block for output, if there is one; a connection makes its own otherwise.
+pub(crate) fn take_output() -> Option<Vec<u8>> {
+    POOL.with_borrow_mut(|pool| pool.output.pop())
+}
+
+/// Gives a block for output back.
+pub(crate) fn give_output(block: Vec<u8>) {
+    POOL.with_borrow_mut(|pool| {
+        if block.capacity() <= MAX_OUTPUT && pool.output.len() < KEEP {
+            pool.output.push(block);
+        }
+    });
+}

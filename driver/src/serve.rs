@@ -1,0 +1,195 @@
+//! Runs a handler on a connection.
+
+use core::fmt;
+use core::future::Future;
+use core::ops::ControlFlow;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use sansocket::{CloseCode, Config, Connection, Disconnect, Event, Instant, State, Transport};
+
+use crate::address::Mailbox;
+use crate::error::Error;
+use crate::handler::{Decision, Handler, Outcome, Reply};
+use crate::incoming::Incoming;
+use crate::io::{Io, Timer};
+use crate::socket::Socket;
+
+/// This many things from addresses are handled before the stream gets its turn.
+const INFOS_PER_TURN: usize = 64;
+
+/// A server's connection with its handler, from the request to the end: the future of one connection's task.
+///
+/// It resolves to how the connection ended, or to the error that kept it from opening.
+///
+/// # Cancel safety
+/// Not safe: dropping it drops the stream, without [`Handler::close`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Serve<I, T, H: Handler>(Phase<I, T, H>);
+
+#[expect(clippy::large_enum_variant, reason = "an open connection is the large one, and the long-lived one")]
+enum Phase<I, T, H: Handler> {
+    Opening(Opening<I, T, H>),
+    Open { socket: Socket<I, T>, handler: H, mailbox: Mailbox<H::Info> },
+    Over,
+}
+
+/// Boxed, and freed once the connection is open: handshakes and `init` may be large, an open connection should not be.
+type Opening<I, T, H> = Pin<Box<dyn Future<Output = Result<(Socket<I, T>, H), Error>> + Send>>;
+
+impl<I, T, H> Serve<I, T, H>
+where
+    I: Io + Unpin + Send + 'static,
+    T: Timer + Unpin + Send + 'static,
+    H: Handler + Send + 'static,
+{
+    /// Serves the connection on `io` with `handler`.
+    pub fn new(io: I, timer: T, config: Config, handler: H) -> Self {
+        Self(Phase::Opening(Box::pin(open(io, timer, config, handler))))
+    }
+}
+
+async fn open<I, T, H>(io: I, timer: T, config: Config, mut handler: H) -> Result<(Socket<I, T>, H), Error>
+where
+    I: Io + Unpin,
+    T: Timer + Unpin,
+    H: Handler,
+{
+    let incoming = Incoming::read(io, timer, &config).await?;
+    match handler.init(incoming.request().clone()).await {
+        Decision::Accept(accept) => Ok((incoming.accept_socket(accept).await?, handler)),
+        Decision::Respond(response) => {
+            let status = response.status();
+            incoming.reject(response).await?;
+            Err(Error::Disconnected(Box::new(Disconnect::from(sansocket::Cause::Rejected(status)))))
+        }
+    }
+}
+
+impl<I: Io + Unpin, T: Timer + Unpin, H: Handler + Unpin> Future for Serve<I, T, H> {
+    type Output = Result<Disconnect, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.0 {
+                Phase::Opening(opening) => match opening.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(error)) => {
+                        self.0 = Phase::Over;
+                        return Poll::Ready(Err(error));
+                    }
+                    Poll::Ready(Ok((mut socket, mut handler))) => {
+                        let mut mailbox = Mailbox::new();
+                        let now = socket.now();
+                        let opened = handler.open(&mut Reply::new(&mut socket.connection, &mut mailbox, now));
+                        settle(opened, &mut socket.connection, now);
+                        self.0 = Phase::Open { socket, handler, mailbox };
+                    }
+                },
+                Phase::Open { socket, handler, mailbox } => {
+                    if poll_open(cx, socket, handler, mailbox).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let disconnect = match socket.connection.transport() {
+                        Transport::Close(disconnect) => disconnect.clone(),
+                        Transport::Open | Transport::ShutdownWrite => {
+                            Disconnect::from(sansocket::Cause::Lost)
+                        }
+                    };
+                    handler.close(&disconnect);
+                    self.0 = Phase::Over;
+                    return Poll::Ready(Ok(disconnect));
+                }
+                Phase::Over => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Ready once the connection is over.
+fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
+    cx: &mut Context<'_>,
+    socket: &mut Socket<I, T>,
+    handler: &mut H,
+    mailbox: &mut Mailbox<H::Info>,
+) -> Poll<()> {
+    loop {
+        let more = deliver_infos(cx, socket, handler, mailbox);
+        let events = socket.poll_events(cx, |connection, now, event| {
+            on_event(connection, now, event, handler, mailbox);
+            ControlFlow::<()>::Continue(())
+        });
+        match events {
+            Poll::Ready(_) => return Poll::Ready(()),
+            // What the infos sent is written, or waits for the stream, which wakes the task.
+            Poll::Pending if more && has_room(&socket.connection) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+/// Hands over what addresses sent, while the peer reads what is sent to it; whether there may be more.
+fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
+    cx: &mut Context<'_>,
+    socket: &mut Socket<I, T>,
+    handler: &mut H,
+    mailbox: &mut Mailbox<H::Info>,
+) -> bool {
+    for _ in 0..INFOS_PER_TURN {
+        if !has_room(&socket.connection) {
+            return true;
+        }
+        let Poll::Ready(info) = mailbox.poll_next(cx) else { return false };
+        socket.lend();
+        let now = socket.now();
+        if socket.connection.state() == State::Open {
+            let outcome = handler.info(info, &mut Reply::new(&mut socket.connection, mailbox, now));
+            settle(outcome, &mut socket.connection, now);
+        }
+    }
+    true
+}
+
+fn has_room(connection: &Connection) -> bool {
+    connection.buffered() < connection.high_water()
+}
+
+fn on_event<H: Handler>(
+    connection: &mut Connection,
+    now: Instant,
+    event: Event<'_>,
+    handler: &mut H,
+    mailbox: &mut Mailbox<H::Info>,
+) {
+    // Once it has closed the connection, a handler is only told the end.
+    if connection.state() != State::Open {
+        return;
+    }
+    let mut reply = Reply::new(connection, mailbox, now);
+    let outcome = match event {
+        Event::Message(message) => handler.message(message, &mut reply),
+        Event::Data(data) => handler.data(data, &mut reply),
+        Event::Ping(payload) => handler.ping(&payload, &mut reply),
+        Event::Pong(payload) => handler.pong(&payload, &mut reply),
+        _ => Ok(()),
+    };
+    settle(outcome, connection, now);
+}
+
+fn settle(outcome: Outcome, connection: &mut Connection, now: Instant) {
+    if outcome.is_err() {
+        // An error tells that it is closing already.
+        let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
+    }
+}
+
+impl<I, T, H: Handler> fmt::Debug for Serve<I, T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match &self.0 {
+            Phase::Opening(_) => "opening",
+            Phase::Open { .. } => "open",
+            Phase::Over => "over",
+        };
+        f.debug_struct("Serve").field("phase", &phase).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,326 @@
+//! The loop between a byte stream and a connection: reads, hands out events, writes, keeps time, ends.
+
+use core::ops::ControlFlow;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io::{self, IoSlice};
+
+use sansocket::{Connection, Disconnect, Event, Input, Instant, Transport};
+
+use crate::io::{Io, Timer};
+use crate::pool;
+
+/// After this many reads a poll lets other tasks run.
+const READS_PER_POLL: usize = 16;
+
+/// One write takes up to this many slices.
+const SLICES: usize = 16;
+
+/// A connection and its stream. All protocol state is in the connection, none in a future.
+#[derive(Debug)]
+pub(crate) struct Socket<I, T> {
+    pub(crate) connection: Connection,
+    io: I,
+    timer: T,
+    input: Unread,
+    /// What was written may still be in a buffer of the stream's.
+    unflushed: bool,
+    shut: bool,
+    eof: bool,
+    error: Option<io::Error>,
+}
+
+/// Bytes that were read and not taken.
+#[derive(Debug, Default)]
+struct Unread {
+    block: Option<Box<[u8]>>,
+    start: usize,
+    end: usize,
+}
+
+impl<I: Io + Unpin, T: Timer> Socket<I, T> {
+    pub(crate) fn new(io: I, timer: T, make: impl FnOnce(Instant) -> Connection) -> Self {
+        let connection = make(timer.now());
+        Self {
+            connection,
+            io,
+            timer,
+            input: Unread::default(),
+            unflushed: false,
+            shut: false,
+            eof: false,
+            error: None,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.timer.now()
+    }
+
+    /// The stream, and what was read from it and not taken.
+    pub(crate) fn into_io(mut self) -> (I, Vec<u8>) {
+        let unread = self.input.bytes().to_vec();
+        (self.io, unread)
+    }
+
+    pub(crate) fn io(&self) -> &I {
+        &self.io
+    }
+
+    /// The error that ended the stream, once.
+    pub(crate) fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+
+    /// Hands events to `visit` until it breaks off, or the connection is over (`Ready(None)`).
+    ///
+    /// What `visit` queues is written once per read, not once per event; answers to control frames at the latest when this
+    /// returns.
+    pub(crate) fn poll_events<B>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut visit: impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+    ) -> Poll<Option<B>> {
+        let mut reads = 0;
+        loop {
+            if let ControlFlow::Break(value) = self.take_events(cx, &mut visit) {
+                return Poll::Ready(Some(value));
+            }
+            let written = self.poll_write(cx);
+            if self.poll_transport(cx).is_some() {
+                return Poll::Ready(None);
+            }
+            if self.poll_timers(cx) {
+                continue;
+            }
+            if !self.input.is_empty() || !self.connection.wants_read() || self.eof {
+                // Output must go first. If it just did, input that waited for that can be taken.
+                if written.is_ready() && !self.input.is_empty() && self.connection.wants_read() {
+                    continue;
+                }
+                self.input.shrink();
+                return Poll::Pending;
+            }
+            if reads == READS_PER_POLL {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            reads += 1;
+            if self.poll_read(cx, &mut visit).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes all that is queued. `Err` tells that the connection is over instead.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
+        loop {
+            let written = self.poll_write(cx);
+            if let Some(disconnect) = self.poll_transport(cx) {
+                return Poll::Ready(Err(disconnect));
+            }
+            match written {
+                Poll::Ready(()) => return Poll::Ready(Ok(())),
+                Poll::Pending if self.poll_timers(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Writes until less than `most` bytes are queued.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Disconnect>> {
+        if self.connection.buffered() < most {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_flush(cx) {
+            Poll::Pending if self.connection.buffered() < most => Poll::Ready(Ok(())),
+            other => other,
+        }
+    }
+
+    /// Lends the connection a block for its output, if one is there for it.
+    pub(crate) fn lend(&mut self) {
+        if self.connection.wants_block()
+            && let Some(block) = pool::take_output()
+            && let Some(block) = self.connection.lend_output(block)
+        {
+            pool::give_output(block);
+        }
+    }
+
+    fn take_events<B>(
+        &mut self,
+        cx: &mut Context<'_>,
+        visit: &mut impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        if self.input.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.lend();
+        let now = self.timer.now();
+        let mut input = Input::new(self.input.bytes());
+        let mut flow = ControlFlow::Continue(());
+        let mut answered = false;
+        while flow.is_continue() {
+            let Some(event) = self.connection.receive(now, &mut input) else { break };
+            answered |= matches!(event, Event::Ping(_) | Event::Close(_));
+            flow = visit(&mut self.connection, now, event);
+        }
+        let left = input.remaining();
+        self.input.keep_last(left);
+        if answered && flow.is_break() {
+            // The caller may be long in coming back.
+            let _ = self.poll_write(cx);
+        }
+        flow
+    }
+
+    fn poll_read<B>(
+        &mut self,
+        cx: &mut Context<'_>,
+        visit: &mut impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+    ) -> Poll<()> {
+        let mut block = pool::take_read();
+        let read = Pin::new(&mut self.io).poll_read(cx, &mut block);
+        match read {
+            Poll::Ready(Ok(n @ 1..)) => {
+                self.input.fill(block, n);
+                return Poll::Ready(());
+            }
+            Poll::Pending => {
+                pool::give_read(block);
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(0)) => {}
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                pool::give_read(block);
+                return Poll::Ready(());
+            }
+            Poll::Ready(Err(error)) => self.error = Some(error),
+        }
+        pool::give_read(block);
+        self.eof = true;
+        let now = self.timer.now();
+        if let Some(event) = self.connection.receive_eof(now) {
+            let _ = visit(&mut self.connection, now, event);
+        }
+        Poll::Ready(())
+    }
+
+    /// Ready when nothing is left to write, or it cannot be.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let transmit = self.connection.transmit();
+            if transmit.is_empty() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            for (slot, slice) in slices.iter_mut().zip(transmit.slices()) {
+                *slot = IoSlice::new(slice);
+                count += 1;
+            }
+            match Pin::new(&mut self.io).poll_write(cx, &slices[..count]) {
+                Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => {
+                    self.connection.transmitted(n);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => self.write_failed(error),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if let Some(block) = self.connection.reclaim_output() {
+            pool::give_output(block);
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => {
+                    self.unflushed = false;
+                    self.write_failed(error);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn write_failed(&mut self, error: io::Error) {
+        self.error.get_or_insert(error);
+        self.connection.transport_failed();
+    }
+
+    /// Does what the connection wants done with the stream; its verdict, once it is over.
+    fn poll_transport(&mut self, cx: &mut Context<'_>) -> Option<Disconnect> {
+        let over = match self.connection.transport() {
+            Transport::Open => return None,
+            Transport::ShutdownWrite => None,
+            Transport::Close(disconnect) => Some(disconnect.clone()),
+        };
+        if !self.shut && !self.unflushed {
+            match Pin::new(&mut self.io).poll_shutdown(cx) {
+                Poll::Pending => {}
+                // An error tells that the stream is gone already.
+                Poll::Ready(_) => self.shut = true,
+            }
+        }
+        over
+    }
+
+    /// Whether a timer was due.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.connection.poll_timeout() else { return false };
+        let due = self.timer.poll_at(cx, deadline.at).is_ready();
+        if due {
+            self.connection.handle_timeout(self.timer.now());
+        }
+        due
+    }
+}
+
+impl Unread {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        match &mut self.block {
+            Some(block) => &mut block[self.start..self.end],
+            None => &mut [],
+        }
+    }
+
+    fn fill(&mut self, block: Box<[u8]>, len: usize) {
+        *self = Self { block: Some(block), start: 0, end: len };
+    }
+
+    /// All but the last `left` bytes were taken.
+    fn keep_last(&mut self, left: usize) {
+        self.start = self.end - left;
+        if left == 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// Moves a few bytes that have to wait to memory of their own.
+    fn shrink(&mut self) {
+        let len = self.end - self.start;
+        if len > pool::READ / 2 {
+            return;
+        }
+        if let Some(block) = self.block.take_if(|block| block.len() > len) {
+            *self = Self { block: Some(block[self.start..self.end].into()), start: 0, end: len };
+            pool::give_read(block);
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            pool::give_read(block);
+        }
+    }
+}
