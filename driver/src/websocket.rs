@@ -195,12 +195,10 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     fn tell_end(&mut self) -> Result<(), Error> {
         self.ended = true;
-        if let Some(error) = self.socket.take_error() {
-            return Err(Error::Io(error));
-        }
-        match self.disconnect() {
-            Some(disconnect) if !disconnect.is_orderly() => Err(Error::disconnected(disconnect)),
-            _ => Ok(()),
+        // A stream that breaks once both ends have closed the connection loses nothing.
+        match self.disconnect().filter(|disconnect| !disconnect.is_orderly()).cloned() {
+            Some(disconnect) => Err(self.send_error(&disconnect)),
+            None => Ok(()),
         }
     }
 

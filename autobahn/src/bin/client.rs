@@ -8,8 +8,8 @@ use sansocket_tokio::sansocket::{ClientRequest, Config};
 use sansocket_tokio::{WebSocket, connect_on};
 use tokio::net::TcpStream;
 
-/// What the suite sends: messages of 16 MiB, and 64 KiB in fragments of one byte.
-const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_536);
+/// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
+const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_537);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

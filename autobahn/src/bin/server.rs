@@ -6,8 +6,8 @@ use sansocket_tokio::sansocket::{Accept, Config, Message};
 use sansocket_tokio::{Handler, Outcome, Reply, WebSocket, incoming, serve};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the suite sends: messages of 16 MiB, and 64 KiB in fragments of one byte.
-const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_536);
+/// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
+const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_537);
 
 struct Echo;
 

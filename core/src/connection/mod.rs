@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use crate::config::{Config, Options};
 use crate::error::SendError;
-use crate::event::{Disconnect, Event, Transport};
+use crate::event::{Cause, Disconnect, Event, Transport};
 use crate::frame::{Decoder, Input, MAX_CONTROL_PAYLOAD};
 use crate::handshake::{Agreed, ClientHandshake, ClientRequest, ServerHandshake};
 use crate::keys::{Keys, Seed};
@@ -228,8 +228,7 @@ impl Connection {
 
     /// The transport cannot be written any more, or has been reset.
     pub fn transport_failed(&mut self) {
-        self.outbox.clear();
-        self.conclude();
+        self.end(Cause::Lost);
     }
 
     /// Time has passed: does what is due. Early and late calls are harmless.
