@@ -33,3 +33,8 @@ pub type Incoming<S> = sansocket_driver::Incoming<Stream<S>, Timer>;
 
 /// The future of one connection's task: a handler `H` on a tokio stream `S`.
 pub type Serve<S, H> = sansocket_driver::Serve<Stream<S>, Timer, H>;
+
+/// The README's programs are compiled, and those without IO are run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -24,7 +24,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
     /// Reads a request. One that is faulty is answered here and becomes an error.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] with [`Cause::Refused`](sansocket::Cause::Refused) or what else ended it; [`Error::Io`].
+    /// [`Error::Disconnected`] with [`Cause::Refused`] or what else ended it; [`Error::Io`].
     ///
     /// # Cancel safety
     /// Not safe: the stream is lost if this is dropped.

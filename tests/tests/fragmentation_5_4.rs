@@ -287,7 +287,7 @@ fn a_message_that_arrives_at_once_is_lent_and_one_that_does_not_is_owned() {
     }
 }
 
-/// Nothing is lost when the delivery is changed: the message that has begun is handed out as it began.
+/// Nothing is lost when the delivery is changed, and every message that begins in pieces ends in pieces.
 #[test]
 fn a_change_of_delivery_within_a_message_is_for_the_next_one() {
     for role in ROLES {
@@ -309,6 +309,10 @@ fn a_change_of_delivery_within_a_message_is_for_the_next_one() {
                     }
                 }
                 assert_eq!(String::from_utf8(got).unwrap(), "Hellonext", "cut at {cut}");
+                let count = |flag: fn(&Data<'_>) -> bool| {
+                    events.iter().filter(|event| matches!(event, Event::Data(data) if flag(data))).count()
+                };
+                assert_eq!(count(|data| data.first), count(|data| data.last), "cut at {cut}");
             }
         }
     }

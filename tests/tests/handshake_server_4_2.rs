@@ -595,7 +595,7 @@ fn a_client_that_goes_away_at_any_byte_of_its_request_is_lost() {
 #[test]
 fn nothing_is_answered_or_sent_before_there_is_a_request() {
     let mut server = server();
-    for bytes in [&b""[..], GOOD[..50].as_bytes()] {
+    for bytes in [&b""[..], &GOOD.as_bytes()[..50]] {
         receive(&mut server, START, bytes);
         assert_eq!(server.accept(START, Accept::new()), Err(AcceptError::NoRequest));
         server.reject(START, Response::new(Status::OK));
