@@ -2,56 +2,40 @@
 //!
 //! `cargo run --release -p sansocket --example epoll -- 127.0.0.1:9001`
 
-use core::error::Error;
 use core::time::Duration;
-use core::{array, mem};
+use core::{array, error, mem};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use sansocket::{Accept, CloseCode, Config, Connection, Event, Input, Instant, Transport};
+use sansocket::{Accept, Config, Connection, Event, Input, Instant, Transport};
 
 const LISTENER: Token = Token(0);
 
-/// After this many reads a client waits until the others had their turn.
-const READS_PER_TURN: usize = 16;
-
-/// One write takes up to this many slices.
-const SLICES: usize = 16;
-
-/// A connection and its socket. While nothing is in flight it holds no buffer at all.
+/// A connection and its socket. While nothing is in flight, neither has a buffer.
 struct Client {
     stream: TcpStream,
     connection: Connection,
-    /// What was read and has to wait until output has been written.
+    /// What was read and cannot be taken before output has been written.
     unread: Vec<u8>,
+    /// Whether our direction of the socket is closed.
+    shut: bool,
     /// Where it stands in `Server::deadlines`.
     deadline: Option<Instant>,
 }
 
 impl Client {
-    /// Writes and reads until the socket would block, and returns false; or true, if it had its turn before that.
-    fn take_turn(&mut self, now: Instant, buffer: &mut [u8]) -> bool {
-        for _ in 0..READS_PER_TURN {
-            self.write();
-            if !self.read(now, buffer) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Takes in what waits, or what the socket has; whether there was anything to be had.
+    /// Whether there was something to read.
     fn read(&mut self, now: Instant, buffer: &mut [u8]) -> bool {
         if !self.unread.is_empty() {
             let mut unread = mem::take(&mut self.unread);
             self.receive(now, &mut unread);
             return self.unread.len() < unread.len();
         }
-        // The socket's buffer fills up while we do not read, and the peer has to wait.
         if !self.connection.wants_read() {
+            // What the peer sends fills the socket's buffers, and then it has to wait.
             return false;
         }
         match self.stream.read(buffer) {
@@ -67,142 +51,150 @@ impl Client {
     fn receive(&mut self, now: Instant, bytes: &mut [u8]) {
         let mut input = Input::new(bytes);
         while let Some(event) = self.connection.receive(now, &mut input) {
-            if echo(&mut self.connection, now, event).is_err() {
-                // It fails only if the connection is closing already.
-                let _ = self.connection.close(now, CloseCode::INTERNAL_ERROR);
+            match event {
+                // Accepting fails only if no request waits, or for a subprotocol that was not offered; sending, if
+                // a timer has begun to close the connection: what comes until the peer knows has no answer.
+                Event::Request(_) => self.connection.accept(now, Accept::new()).unwrap_or(()),
+                Event::Message(message) => self.connection.send(message).unwrap_or(()),
+                _ => {}
             }
         }
         self.unread = input.into_rest().to_vec();
     }
 
-    /// Writes what the connection has to say, as far as the socket takes it, and does as it says with the socket.
+    /// Writes all that the socket takes, and ends its writing direction when the time for that has come.
     fn write(&mut self) {
         while !self.connection.transmit().is_empty() {
-            let mut slices = self.connection.transmit().slices();
-            let slices: [_; SLICES] = array::from_fn(|_| IoSlice::new(slices.next().unwrap_or_default()));
-            match self.stream.write_vectored(&slices) {
+            let written = {
+                let mut slices = self.connection.transmit().slices();
+                let mut next = || IoSlice::new(slices.next().unwrap_or_default());
+                self.stream.write_vectored(&array::from_fn::<_, 16, _>(|_| next()))
+            };
+            match written {
                 Ok(n @ 1..) => self.connection.transmitted(n),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => self.connection.transport_failed(),
             }
         }
-        if let Transport::ShutdownWrite = self.connection.transport() {
-            // Once more does no harm; an error tells that the peer is gone, which reading will show.
+        if self.connection.transport() == Transport::ShutdownWrite && !self.shut {
+            // Once only, since epoll reports that as news. If it fails the socket is gone, which reading shows.
             let _ = self.stream.shutdown(Shutdown::Write);
+            self.shut = true;
         }
     }
-}
-
-/// The application.
-fn echo(connection: &mut Connection, now: Instant, event: Event<'_>) -> Result<(), Box<dyn Error>> {
-    match event {
-        Event::Request(_) => connection.accept(now, Accept::new())?,
-        Event::Message(message) => connection.send(message)?,
-        _ => {}
-    }
-    Ok(())
 }
 
 struct Server {
     poll: Poll,
     listener: TcpListener,
     config: Config,
-    origin: std::time::Instant,
     clients: HashMap<Token, Client>,
     last: Token,
-    /// When clients are to be woken, soonest first.
+    /// Who wants to be woken when, the soonest first.
     deadlines: BTreeSet<(Instant, Token)>,
-    /// Whose turn it is. A socket tells only once that it is ready, so who is interrupted stays in here.
+    /// Whose turn it is.
     ready: BTreeSet<Token>,
-    /// What every client reads into.
-    buffer: Box<[u8]>,
-    /// What the next client with something to say writes from.
+    /// All clients read into this one,
+    input: Box<[u8]>,
+    /// and whoever has something to send borrows this one, until it is written.
     output: Vec<u8>,
 }
 
 impl Server {
-    fn run(mut self) -> io::Result<()> {
+    fn run(&mut self) -> Result<(), Box<dyn error::Error>> {
+        let origin = std::time::Instant::now();
         let mut events = Events::with_capacity(1024);
         loop {
-            match self.poll.poll(&mut events, self.patience()) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-                _ => {}
+            let now = Instant::ORIGIN + origin.elapsed();
+            let soonest = self.deadlines.first().map(|&(at, _)| at - now);
+            let sleep = if self.ready.is_empty() { soonest } else { Some(Duration::ZERO) };
+            match self.poll.poll(&mut events, sleep) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
+                _ => self.ready.extend(events.iter().map(|event| event.token())),
             }
-            let now = self.now();
-            self.ready.extend(events.iter().map(mio::event::Event::token));
-            while let Some(&(at, token)) = self.deadlines.first()
-                && at <= now
-            {
-                self.deadlines.pop_first();
-                if let Some(client) = self.clients.get_mut(&token) {
-                    client.deadline = None;
-                    client.connection.handle_timeout(now);
-                    self.ready.insert(token);
-                }
+            let now = Instant::ORIGIN + origin.elapsed();
+            while let Some(&due) = self.deadlines.first().filter(|due| due.0 <= now) {
+                self.deadlines.remove(&due);
+                self.ready.insert(due.1);
             }
             for token in mem::take(&mut self.ready) {
-                match token {
-                    LISTENER => self.accept(now)?,
-                    token => self.serve(token, now)?,
+                if token != LISTENER {
+                    self.serve(token, now);
+                } else if self.accept(now).is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
+                    // No descriptors, no memory: a little later there may be some.
+                    self.deadlines.insert((now + Duration::from_millis(100), LISTENER));
                 }
             }
         }
     }
 
-    fn now(&self) -> Instant {
-        Instant::ORIGIN + self.origin.elapsed()
-    }
-
-    /// How long the loop may sleep.
-    fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        self.deadlines.first().map(|&(at, _)| at - self.now())
-    }
-
+    /// Accepts clients until there are no more, which is an error too.
     fn accept(&mut self, now: Instant) -> io::Result<()> {
         loop {
-            let mut stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-                Err(error) => return Err(error),
-            };
+            let (mut stream, _) = self.listener.accept()?;
             // Output is written in batches; holding them back for more would only delay them.
-            let _ = stream.set_nodelay(true);
-            // Never used twice, so that what is left of a client that is gone cannot reach another.
-            self.last = Token(self.last.0 + 1);
-            let interests = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, self.last, interests)?;
+            stream.set_nodelay(true)?;
+            // A token is used once, so that an event for a client that is gone reaches nobody else.
+            self.last.0 += 1;
+            self.poll.registry().register(&mut stream, self.last, Interest::READABLE | Interest::WRITABLE)?;
             let connection = Connection::server(&self.config, now);
-            let client = Client { stream, connection, unread: Vec::new(), deadline: None };
+            let client = Client { stream, connection, unread: Vec::new(), shut: false, deadline: None };
             self.clients.insert(self.last, client);
-            // Its first turn is what arms its timer.
-            self.ready.insert(self.last);
+            self.serve(self.last, now);
         }
     }
 
-    fn serve(&mut self, token: Token, now: Instant) -> io::Result<()> {
-        let Some(client) = self.clients.get_mut(&token) else { return Ok(()) };
-        self.output = client.connection.lend_output(mem::take(&mut self.output)).unwrap_or_default();
-        if client.take_turn(now, &mut self.buffer) {
+    fn serve(&mut self, token: Token, now: Instant) {
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        let spare = client.connection.lend_output(mem::take(&mut self.output));
+        client.connection.handle_timeout(now); // Harmless if nothing is due.
+        let has_more = (0..16).all(|_| {
+            client.write();
+            client.read(now, &mut self.input)
+        });
+        if has_more {
+            // The others' turn first. Nobody tells us a second time that the socket is readable.
             self.ready.insert(token);
         }
-        if let Some(block) = client.connection.reclaim_output() {
-            self.output = block;
-        }
+        self.output = client.connection.reclaim_output().or(spare).unwrap_or_default();
         let deadline = client.connection.poll_timeout().map(|deadline| deadline.at);
         if deadline != client.deadline {
-            // Rare: a connection leaves its deadline where it is while bytes come and go.
-            client.deadline.take().map(|at| self.deadlines.remove(&(at, token)));
-            client.deadline = deadline.inspect(|&at| drop(self.deadlines.insert((at, token))));
+            client.deadline.map(|at| self.deadlines.remove(&(at, token)));
+            client.deadline = deadline;
+            self.deadlines.extend(deadline.map(|at| (at, token)));
         }
         if let Transport::Close(_) = client.connection.transport() {
-            self.poll.registry().deregister(&mut client.stream)?;
             self.clients.remove(&token);
         }
-        Ok(())
     }
+}
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    let (mut address, mut config) = (String::from("127.0.0.1:9001"), Config::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut number = || args.next().unwrap_or_default();
+        match &*arg {
+            "--max-message" => config = config.max_message(number().parse()?),
+            "--max-fragments" => config = config.max_fragments(number().parse()?),
+            _ => address = arg,
+        }
+    }
+    let poll = Poll::new()?;
+    let mut listener = TcpListener::bind(address.parse()?)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    println!("ws://{}", listener.local_addr()?);
+    Server {
+        poll,
+        listener,
+        config,
+        clients: HashMap::new(),
+        last: LISTENER,
+        deadlines: BTreeSet::new(),
+        ready: BTreeSet::new(),
+        input: vec![0; 64 * 1024].into(),
+        output: Vec::new(),
+    }
+    .run()
 }

@@ -97,7 +97,8 @@ pub enum Origins {
     SameHost,
     /// Pages from anywhere. With cookies as credentials this lets any site act as the user (cross-site WebSocket hijacking).
     Any,
-    /// Pages from these origins, such as `https://example.com`.
+    /// Pages from these origins, as browsers write them: `https://example.com`, `http://example.com:8080`; no slash at the end, and
+    /// no port that is the scheme's own.
     Listed(Arc<[String]>),
 }
 
@@ -160,7 +161,8 @@ impl Config {
 
     /// How many bytes of output may be queued before [`receive`](crate::Connection::receive) waits for them to be written.
     ///
-    /// 64 KiB, a socket buffer or so: a peer that sends and does not read is made to wait.
+    /// 64 KiB, a socket buffer or so: a peer that sends and does not read is made to wait. That goes for its Close too, so one that
+    /// never reads is left to the idle timeout.
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.options.high_water = bytes;
         self
@@ -233,7 +235,7 @@ impl Config {
 
     /// How long the peer may take to answer our Close, and to close its end of the transport.
     ///
-    /// 5 s: it has nothing left to do but that.
+    /// 5 s for each of the two: it has nothing left to do but that.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.close_timeout = Span::new(timeout);
         self

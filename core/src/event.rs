@@ -109,7 +109,7 @@ impl Disconnect {
         &self.cause
     }
 
-    /// The Close frame that this side sent (or queued), if any.
+    /// The Close frame that this side sent, if any: none if it was queued and never went out.
     pub fn sent(&self) -> Option<&CloseFrame<'static>> {
         self.sent.as_ref()
     }

@@ -1,5 +1,6 @@
 //! `Sec-WebSocket-Extensions`: its grammar (RFC 6455 §9.1).
 
+use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::handshake::is_token_char;
@@ -12,12 +13,12 @@ pub struct Offer<'h> {
 }
 
 /// A parameter's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Param<'h> {
     /// The name, a token.
     pub name: &'h str,
-    /// The value as it was written: a token, or what stands between the quotes.
-    pub value: Option<&'h str>,
+    /// The value, without quotes and escapes.
+    pub value: Option<Cow<'h, str>>,
 }
 
 /// The header does not follow its grammar.
@@ -106,12 +107,21 @@ impl<'h> Cursor<'h> {
             return Some(Some(Param { name, value: None }));
         }
         let quoted = self.skip_space().eat(b'"');
-        // The value behind the quotes must be a token too, so an escape could only hide one of its characters.
-        let value = self.token()?;
-        if quoted && !self.eat(b'"') {
-            return None;
-        }
+        let value = if quoted { self.quoted()? } else { Cow::Borrowed(self.token()?) };
         Some(Some(Param { name, value: Some(value) }))
+    }
+
+    /// A quoted string up to its closing quote. What it stands for must be a token too (§9.1), so only escapes can make
+    /// it differ from one.
+    fn quoted(&mut self) -> Option<Cow<'h, str>> {
+        let mut value = Cow::Borrowed(self.token().unwrap_or_default());
+        while self.eat(b'\\') {
+            let (escaped, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value.to_mut().push(is_token_char(*escaped).then(|| char::from(*escaped))?);
+            value.to_mut().push_str(self.token().unwrap_or_default());
+        }
+        (self.eat(b'"') && !value.is_empty()).then_some(value)
     }
 
     fn token(&mut self) -> Option<&'h str> {

@@ -88,8 +88,8 @@ pub use error::{ProtocolError, Rejected, SendError};
 pub use event::{Cause, Disconnect, Event, Side, Transport};
 pub use frame::{Input, Opcode};
 pub use handshake::{
-    Accept, AcceptError, Agreed, ClientRequest, HandshakeError, InvalidHeader, InvalidUrl, Refusal, Request, Response,
-    Status, Version,
+    Accept, AcceptError, Agreed, ClientRequest, HandshakeError, InvalidHeader, InvalidUrl, Refusal, Request,
+    Response, Status, Version,
 };
 pub use keys::Seed;
 pub use message::{Data, Kind, Message, Prepared};

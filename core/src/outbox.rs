@@ -7,6 +7,8 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
+
 use bytes::{Buf, Bytes};
 
 use crate::frame::{Header, Opcode, mask};
@@ -22,7 +24,6 @@ const FRAGMENTS_AHEAD: usize = 16 * 1024;
 /// The block moves its content to the front when this much at least, and half of it, has been written.
 const COMPACT: usize = 16 * 1024;
 
-#[derive(Debug)]
 pub(crate) struct Outbox {
     block: Vec<u8>,
     /// How much of the block has been written.
@@ -46,6 +47,7 @@ struct Chained {
 #[derive(Debug, Default)]
 struct Waiting {
     messages: VecDeque<Fragmented>,
+    /// Payload bytes and what else the messages take up: many empty ones must count too.
     len: usize,
 }
 
@@ -135,7 +137,7 @@ impl Outbox {
             self.frame(opcode, fin, payload, keys);
         } else {
             let waiting = self.waiting.get_or_insert_default();
-            waiting.len += len;
+            waiting.len += len + size_of::<Fragmented>();
             waiting.messages.push_back(Fragmented { opcode, fin, payload: payload.into_shared(), limit });
             self.advance(keys);
         }
@@ -240,6 +242,7 @@ impl Outbox {
             waiting.len -= part.len();
             if done {
                 waiting.messages.pop_front();
+                waiting.len -= size_of::<Fragmented>();
             }
             self.frame(opcode, fin, Payload::Shared(part), keys.as_deref_mut());
         }
@@ -292,6 +295,13 @@ impl Outbox {
             chained.at -= self.written;
         }
         self.written = 0;
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is sent is nobody's business in a log.
+        f.debug_struct("Outbox").field("ready", &self.ready).field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,9 @@ impl Instant {
     /// Later than every deadline: what an unarmed timer holds.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// As late as the clock can show.
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `nanos` nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

@@ -62,6 +62,8 @@ impl Timers {
 
     /// What has expired at `now`, one at a time; timers that were armed too early are moved on.
     pub(crate) fn expired(&mut self, now: Instant, options: &Options) -> Option<Timer> {
+        // At the end of time, timers that never fire do not either.
+        let now = now.min(Instant::LAST);
         if self.fixed <= now {
             self.fixed = Instant::NEVER;
             return Some(if self.fixed_is_close { Timer::Close } else { Timer::Handshake });
@@ -83,7 +85,8 @@ impl Timers {
                 self.keepalive = interval.after(self.heard);
             }
             if self.keepalive <= now {
-                self.keepalive = interval.after(now);
+                // However short the interval, there is one Ping for one point in time.
+                self.keepalive = interval.after(now).max(now + Duration::from_nanos(1));
                 return Some(Timer::KeepAlive);
             }
         }
@@ -121,11 +124,14 @@ impl Timers {
         self.pong = Instant::NEVER;
     }
 
-    /// A Ping of ours goes out with this payload.
+    /// A Ping of ours goes out with this payload: the one before again while its Pong is not back, since the peer may
+    /// answer only the newest (§5.5.3) and its round trip may be longer than the interval.
     pub(crate) fn ping(&mut self, now: Instant, options: &Options) -> [u8; 8] {
-        self.nonce = self.nonce.wrapping_add(1);
-        self.pinged = now;
-        self.pong = options.pong_timeout.after(now);
+        if self.pinged == Instant::NEVER {
+            self.nonce = self.nonce.wrapping_add(1);
+            self.pinged = now;
+            self.pong = options.pong_timeout.after(now);
+        }
         self.nonce.to_be_bytes()
     }
 

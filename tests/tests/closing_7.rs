@@ -304,7 +304,7 @@ fn a_transport_that_fails_ends_every_stage_at_once_7_1_5() {
                 "answered" | "answered, queued" => {}
                 "failed" | "failed, queued" => assert!(matches!(end.cause(), Cause::Violation(_)), "{end:?}"),
                 "refused" => {
-                    assert!(matches!(end.cause(), Cause::Rejected(_) | Cause::Refused(_)), "{end:?}")
+                    assert!(matches!(end.cause(), Cause::Rejected(_) | Cause::Refused(_)), "{end:?}");
                 }
                 _ => assert!(!end.is_clean(), "{stage}"),
             }

@@ -3,10 +3,9 @@
 use core::time::Duration;
 use std::collections::HashSet;
 
-use sansocket::handshake::{InvalidHeader, InvalidUrl};
 use sansocket::{
-    Accept, Cause, ClientRequest, Config, Connection, Event, HandshakeError, Kind, Message, Response, Role,
-    Seed, SendError, State, Status, Timer, Transport,
+    Accept, Cause, ClientRequest, Config, Connection, Event, HandshakeError, InvalidHeader, InvalidUrl, Kind,
+    Message, Response, Role, Seed, SendError, State, Status, Timer, Transport,
 };
 use sansocket_tests::{
     Record, SEED, START, asking, at_every_split, receive, receive_accepting, splits, take_output, wire,
@@ -306,6 +305,7 @@ fn section_4_1_an_answer_that_is_no_handshake_fails_the_connection() {
         assert_eq!((record.events, record.output), (vec![], vec![]), "{answer}");
         assert_eq!((record.state, record.shutdown), (State::Closing, true));
         assert!(!record.end.is_orderly() && record.end.sent().is_none());
+        assert_eq!(receive(&mut client(), START, &stream), (vec![], 0));
         assert!(record.end.to_string().ends_with(&error.to_string()));
     }
 }

@@ -77,8 +77,9 @@ fn another_delivery_begins_with_the_next_message_and_loses_nothing_of_this_one()
         for (before, after) in
             [(Delivery::Whole, Delivery::Streaming), (Delivery::Streaming, Delivery::Whole)]
         {
-            let stream = [wire::frame(role, TEXT, "first half, second half"), wire::frame(role, BINARY, "next")]
-                .concat();
+            let stream =
+                [wire::frame(role, TEXT, "first half, second half"), wire::frame(role, BINARY, "next")]
+                    .concat();
             for cut in 1..stream.len() {
                 let mut connection = open(role, &Config::new().delivery(before));
                 let mut events = receive(&mut connection, START, &stream[..cut]).0;
@@ -216,7 +217,7 @@ impl World {
         match dice.below(100) {
             0..22 => {
                 let message = message(dice);
-                let result = match std::str::from_utf8(&message) {
+                let result = match core::str::from_utf8(&message) {
                     Ok(text) if dice.below(2) == 0 => connection.send(text),
                     _ if dice.below(2) == 0 => connection.try_send(message.clone()).map_err(|back| {
                         assert_eq!(back.message.as_bytes(), message);
@@ -305,7 +306,11 @@ impl World {
                         }
                     }
                     Event::Close(frame) => log.close = Some(frame),
-                    Event::Ping(_) | Event::Pong(_) | Event::Request(_) | Event::Open(_) | Event::Refused(_) => {}
+                    Event::Ping(_)
+                    | Event::Pong(_)
+                    | Event::Request(_)
+                    | Event::Open(_)
+                    | Event::Refused(_) => {}
                     other => panic!("{other:?}"),
                 }
             }
@@ -371,7 +376,7 @@ fn whatever_happens_in_whatever_order_the_laws_hold() {
     let (mut clean, mut messages) = (0, 0);
     for seed in 0..20_000 {
         let mut world = World::new(seed);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let result = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
             for _ in 0..world.dice.below(60) {
                 world.act();
                 world.check();

@@ -246,7 +246,7 @@ fn input_waits_while_output_has_reached_the_high_water_mark_and_nothing_is_lost(
                 output.extend(part);
             }
             assert_eq!(got, sent);
-            assert_eq!(waited, chunk > 7, "input is kept when it came in chunks of {chunk}");
+            assert!(waited || chunk == 1, "input was to be kept when it came in chunks of {chunk}");
             let echoed: Vec<_> = wire::parse(&output).into_iter().map(|frame| frame.payload).collect();
             assert_eq!(echoed, sent.iter().map(|message| message.as_bytes().to_vec()).collect::<Vec<_>>());
         }

@@ -78,8 +78,10 @@ impl Connection {
             match timer {
                 Timer::Handshake => self.handshake_timed_out(now, Cause::TimedOut(timer)),
                 Timer::KeepAlive => {
-                    // If nothing more can be queued, the idle timeout decides.
-                    let _ = self.probe(now);
+                    // If the peer does not read, the idle timeout decides, and Pings would only pile up.
+                    if self.has_control_room() {
+                        let _ = self.probe(now);
+                    }
                 }
                 Timer::Idle => self.time_out(now, timer, CloseCode::NORMAL_CLOSURE),
                 Timer::Pong => self.time_out(now, timer, CloseCode::INTERNAL_ERROR),
@@ -99,12 +101,21 @@ impl Connection {
 
     /// The transport ended, or must: there is nothing to write and nobody to read it.
     pub(super) fn end(&mut self, cause: Cause) {
+        if let Phase::Closed = self.phase {
+            return;
+        }
         match &mut self.ending {
             None => self.ending = Some(Box::new(Disconnect::new(cause))),
             Some(ending) if matches!(ending.cause, Cause::Closed(_)) && !ending.is_clean() => {
                 ending.cause = cause;
             }
             Some(_) => {}
+        }
+        // Our Close is the last thing in the outbox: it never went out.
+        if self.outbox.len() > 0
+            && let Some(ending) = &mut self.ending
+        {
+            ending.sent = None;
         }
         self.outbox.clear();
         self.conclude();

@@ -290,8 +290,7 @@ impl Connection {
     /// Whether [`receive`](Self::receive) can take bytes now: if not, reading the transport would only pile them up.
     pub fn wants_read(&self) -> bool {
         match &self.phase {
-            Phase::Open => !self.paused && !self.is_backed_up(),
-            Phase::Closing => !self.is_backed_up(),
+            Phase::Open | Phase::Closing => !self.is_stopped() && !self.inbound_waits(),
             Phase::Asked(handshake) => !handshake.is_asked(),
             Phase::Asking(_) => true,
             Phase::Draining { eof, .. } => !eof,
@@ -352,18 +351,23 @@ impl Connection {
     }
 
     /// Stops receiving: [`receive`](Self::receive) takes nothing until [`resume`](Self::resume), which is felt by the peer once
-    /// the buffers between are full. The timers for silence stand still, since nothing can be heard.
+    /// the buffers between are full. The timers for silence stand still, since nothing can be heard. A connection that is closing
+    /// cannot be paused, since the peer's Close must be read.
     pub fn pause(&mut self) {
-        self.paused = true;
-        if let Phase::Open = self.phase {
-            self.timers.stop();
+        match self.phase {
+            Phase::Asking(_) | Phase::Asked(_) => self.paused = true,
+            Phase::Open => {
+                self.paused = true;
+                self.timers.stop();
+            }
+            Phase::Closing | Phase::Draining { .. } | Phase::Closed => {}
         }
     }
 
-    /// Receives again. The time for silence begins anew.
+    /// Receives again, if it was paused. The time for silence begins anew.
     pub fn resume(&mut self, now: Instant) {
-        self.paused = false;
-        if let Phase::Open = self.phase {
+        let was_paused = core::mem::replace(&mut self.paused, false);
+        if let (Phase::Open, true) = (&self.phase, was_paused) {
             self.timers.open(now, &self.options);
         }
     }

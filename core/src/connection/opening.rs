@@ -81,12 +81,14 @@ impl Connection {
             Phase::Asked(handshake) if !handshake.is_untouched() => {
                 self.respond(now, &Refusal::TimedOut.response(), cause);
             }
-            Phase::Asked(_)
-            | Phase::Asking(_)
-            | Phase::Open
-            | Phase::Closing
-            | Phase::Draining { .. }
-            | Phase::Closed => self.end(cause),
+            Phase::Asking(handshake) => {
+                // It was refused; only the end of the body is missing.
+                let cause = handshake.refused().map_or(cause, Cause::Rejected);
+                self.end(cause);
+            }
+            Phase::Asked(_) | Phase::Open | Phase::Closing | Phase::Draining { .. } | Phase::Closed => {
+                self.end(cause);
+            }
         }
     }
 

@@ -45,13 +45,16 @@ impl Connection {
         }
     }
 
-    /// Whether `receive` must take nothing: paused, or too much output waits to be written.
-    fn is_stopped(&self) -> bool {
-        self.is_backed_up() || (self.paused && matches!(self.phase, Phase::Open))
+    /// Whether nothing may be taken: paused, or too much output waits to be written.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.paused || self.outbox.ready() >= self.options.high_water
     }
 
-    pub(super) fn is_backed_up(&self) -> bool {
-        self.outbox.ready() >= self.options.high_water
+    /// Whether a data frame has begun that may not be taken, since fragments of ours still wait: control frames pass them,
+    /// more work for the outbox does not.
+    pub(super) fn inbound_waits(&self) -> bool {
+        self.outbox.len() >= self.options.high_water
+            && self.inbound.frame.is_some_and(|frame| !frame.opcode.is_control())
     }
 
     fn receive_header<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
@@ -72,11 +75,10 @@ impl Connection {
                 None => Step::Wait,
             });
         }
-        // Fragments of a message of ours still wait: control frames pass, more work for the outbox does not.
-        if self.outbox.len() >= self.options.high_water {
+        if self.inbound_waits() {
             return Ok(Step::Wait);
         }
-        match self.options.delivery {
+        match self.inbound.message.delivery() {
             Delivery::Whole => self.inbound.take_whole(frame, &mut self.decoder, input),
             Delivery::Streaming => Ok(self.inbound.take_piece(frame, &mut self.decoder, input)),
         }
@@ -136,7 +138,7 @@ impl Inbound {
             return Err(ProtocolError::FrameTooBig { len: header.len, max: options.max_frame });
         }
         if let Some(kind) = kind {
-            self.message.begin(kind);
+            self.message.begin(kind, options.delivery);
         }
         self.message.frame(header.len, header.fin, options)?;
         self.frame = Some(Frame { opcode: header.opcode, fin: header.fin });

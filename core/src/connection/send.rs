@@ -12,8 +12,8 @@ use crate::outbox::Payload;
 use crate::time::Instant;
 
 /// Pongs are queued one behind the other while less than this waits to be written. Behind that only the newest Ping is
-/// answered (§5.5.3), so that Pings cannot make output grow.
-const PONG_ROOM: usize = 4096;
+/// answered (§5.5.3), and the keepalive is silent, so that neither can make output grow.
+const CONTROL_ROOM: usize = 4096;
 
 /// Sending.
 impl Connection {
@@ -123,7 +123,7 @@ impl Connection {
         if !matches!(self.phase, Phase::Open) {
             return;
         }
-        if self.outbox.ready() < PONG_ROOM {
+        if self.has_control_room() {
             self.outbox.control(Opcode::Pong, payload, self.keys.as_deref_mut());
         } else {
             self.pong = Some(Box::new(ControlPayload::new(payload)));
@@ -131,12 +131,16 @@ impl Connection {
     }
 
     pub(super) fn send_waiting_pong(&mut self) {
-        if self.outbox.ready() >= PONG_ROOM {
+        if !self.has_control_room() {
             return;
         }
         if let Some(pong) = self.pong.take() {
             self.answer_ping(pong.as_slice());
         }
+    }
+
+    pub(super) fn has_control_room(&self) -> bool {
+        self.outbox.ready() < CONTROL_ROOM
     }
 
     #[inline]

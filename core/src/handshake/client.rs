@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::body::Body;
 use super::head::{
     Field, Fields, HeadError, HeadReader, InvalidHeader, check_field, header_slots, is_token, list,
 };
@@ -17,11 +18,8 @@ use crate::keys::Keys;
 /// A server may send this many interim responses (1xx) before its answer.
 const MAX_INTERIM: u8 = 8;
 
-/// This much of a refusal's body is kept.
-const MAX_BODY: usize = 64 * 1024;
-
 /// What a client asks for. The headers of the handshake itself are written by the library.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientRequest {
     url: Url,
     headers: Vec<(String, String)>,
@@ -100,6 +98,13 @@ impl ClientRequest {
     }
 }
 
+impl fmt::Debug for ClientRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers carry secrets: tokens, cookies.
+        f.debug_struct("ClientRequest").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 /// The server's answer is no WebSocket handshake that a client may go on with (§4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -151,19 +156,11 @@ pub(crate) struct ClientHandshake {
     refused: Option<Refused>,
 }
 
-/// A response that is not 101, and how much of its body is to come.
+/// A response that is not 101.
 #[derive(Debug)]
 struct Refused {
     response: Response,
-    framing: Framing,
-}
-
-#[derive(Debug)]
-enum Framing {
-    Length(u64),
-    /// Up to the end of the connection. Chunks come here too, and are decoded when they are complete.
-    UntilEof,
-    Chunked,
+    body: Body,
 }
 
 pub(crate) enum Answer {
@@ -218,18 +215,24 @@ impl ClientHandshake {
                 self.reader.restart();
                 continue;
             }
-            let framing = framing(status, &fields);
-            self.refused = Some(Refused { response: response(status, &fields), framing });
+            self.refused =
+                Some(Refused { response: response(status, &fields), body: Body::new(status, &fields) });
         }
-        match self.refused.as_mut().is_some_and(|refused| refused.receive(input)) {
-            true => self.refused.take().map_or(Answer::More, |refused| Answer::Refused(refused.finish())),
-            false => Answer::More,
+        let ended = |refused: &mut Refused| refused.body.receive(input, refused.response.body_mut());
+        match self.refused.take_if(ended) {
+            Some(refused) => Answer::Refused(refused.response),
+            None => Answer::More,
         }
+    }
+
+    /// The status of a refusal whose body is not complete.
+    pub(crate) fn refused(&self) -> Option<Status> {
+        self.refused.as_ref().map(|refused| refused.response.status())
     }
 
     /// The response whose body ends with the connection.
     pub(crate) fn receive_eof(&mut self) -> Option<Response> {
-        self.refused.take().map(Refused::finish)
+        self.refused.take().map(|refused| refused.response)
     }
 
     /// §4.1, "the client MUST validate the server's response".
@@ -260,45 +263,17 @@ impl ClientHandshake {
     }
 }
 
-impl Refused {
-    /// Takes body bytes; whether that was all.
-    fn receive(&mut self, input: &mut Input<'_>) -> bool {
-        let body = self.response.body_mut();
-        let wanted = match self.framing {
-            Framing::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
-            Framing::UntilEof | Framing::Chunked => usize::MAX,
-        };
-        let bytes = input.take(wanted);
-        let kept = bytes.len().min(MAX_BODY - body.len());
-        body.extend_from_slice(&bytes[..kept]);
-        if let Framing::Length(left) = &mut self.framing {
-            *left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        }
-        let done = match self.framing {
-            Framing::Length(left) => left == 0,
-            Framing::UntilEof => false,
-            // The last chunk, without trailers: enough to know that waiting is over. The connection's end does otherwise.
-            Framing::Chunked => body.ends_with(b"0\r\n\r\n"),
-        };
-        done || body.len() == MAX_BODY
-    }
-
-    fn finish(mut self) -> Response {
-        if matches!(self.framing, Framing::Chunked) {
-            let body = self.response.body_mut();
-            *body = dechunk(body);
-        }
-        self.response
-    }
-}
-
 fn parse(head: Vec<u8>) -> Option<(Status, Fields)> {
     let mut headers = header_slots(&head);
     let mut parsed = httparse::Response::new(&mut headers);
-    if !matches!(parsed.parse(&head), Ok(httparse::Status::Complete(_))) || parsed.version != Some(1) {
+    if !matches!(parsed.parse(&head), Ok(httparse::Status::Complete(_))) {
         return None;
     }
     let status = Status::new(parsed.code?)?;
+    // An old proxy may refuse in HTTP/1.0, but cannot upgrade.
+    if parsed.version != Some(1) && status == Status::SWITCHING_PROTOCOLS {
+        return None;
+    }
     let fields = parsed.headers.iter().map(|header| Field::locate(&head, header)).collect();
     drop(headers);
     Some((status, Fields::new(head, fields)))
@@ -306,46 +281,4 @@ fn parse(head: Vec<u8>) -> Option<(Status, Fields)> {
 
 fn response(status: Status, fields: &Fields) -> Response {
     Response::received(status, fields.iter().map(|(name, value)| (name.into(), value.into())).collect())
-}
-
-/// How the end of the body is known (RFC 9112 §6.3).
-fn framing(status: Status, fields: &Fields) -> Framing {
-    if matches!(status.get(), 204 | 304) {
-        return Framing::Length(0);
-    }
-    if fields.has_token("transfer-encoding", "chunked") {
-        return Framing::Chunked;
-    }
-    let length = fields.one("content-length").ok().flatten();
-    match length.and_then(|length| core::str::from_utf8(length).ok()?.parse().ok()) {
-        Some(length) => Framing::Length(length),
-        None => Framing::UntilEof,
-    }
-}
-
-/// What the chunks in `body` carry, as far as they are complete.
-fn dechunk(mut body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    while let Ok(httparse::Status::Complete((start, len))) = httparse::parse_chunk_size(body) {
-        let rest = &body[start..];
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
-        if len == 0 {
-            break;
-        }
-        out.extend_from_slice(&rest[..len]);
-        body = rest[len..].strip_prefix(b"\r\n").unwrap_or_default();
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_are_joined_as_far_as_they_came() {
-        assert_eq!(dechunk(b"5\r\nHello\r\n7;x=y\r\n, world\r\n0\r\n\r\n"), b"Hello, world");
-        assert_eq!(dechunk(b"5\r\nHello\r\n7\r\n, wo"), b"Hello, wo");
-        assert_eq!(dechunk(b"nonsense"), b"");
-    }
 }

@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use crate::frame::Input;
 
 /// Collects a head up to its empty line, looking at each byte once.
-#[derive(Debug)]
 pub(super) struct HeadReader {
     bytes: Vec<u8>,
     /// Where the line begins that is being read.
@@ -71,6 +70,12 @@ impl HeadReader {
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+impl fmt::Debug for HeadReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadReader").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 
@@ -172,7 +177,9 @@ pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> 
     if reserved || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
         return Err(InvalidHeader::Reserved);
     }
-    if !value.bytes().all(|byte| byte == b'\t' || byte >= b' ' && byte != 0x7F) {
+    // White space around a value is not part of it: the receiver would get another.
+    let is_trimmed = !value.starts_with([' ', '\t']) && !value.ends_with([' ', '\t']);
+    if !is_trimmed || !value.bytes().all(|byte| byte == b'\t' || byte >= b' ' && byte != 0x7F) {
         return Err(InvalidHeader::Value);
     }
     Ok(())
@@ -184,7 +191,7 @@ pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> 
 pub enum InvalidHeader {
     /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The value has control characters, such as CR, LF or NUL (RFC 9110 §5.5).
+    /// The value has control characters, such as CR, LF or NUL, or begins or ends with white space (RFC 9110 §5.5).
     Value,
     /// The field belongs to the handshake itself and is written by the library: `Connection`, `Upgrade`, `Host`,
     /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `Sec-WebSocket-*`.
@@ -195,7 +202,9 @@ impl fmt::Display for InvalidHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "the name of a header field must be a token",
-            Self::Value => "the value of a header field must not have control characters",
+            Self::Value => {
+                "the value of a header field must not have control characters, nor white space around it"
+            }
             Self::Reserved => "this header field is written by the library",
         })
     }

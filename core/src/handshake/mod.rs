@@ -1,5 +1,6 @@
 //! The opening handshake (RFC 6455 §4), both sides, from bytes to agreement.
 
+mod body;
 mod client;
 mod head;
 mod key;

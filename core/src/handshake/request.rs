@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::head::{Field, Fields, header_slots, is_token, list, offsets};
 use super::key;
 use super::refusal::Refusal;
+use super::url;
 use crate::extension;
 
 /// The version of the protocol that a client speaks; they differ in how they name the origin only.
@@ -33,8 +34,7 @@ pub struct Request(Arc<Parts>);
 
 struct Parts {
     fields: Fields,
-    method: Range<usize>,
-    target: Range<usize>,
+    line: Line,
     upgrade: Option<Upgrade>,
 }
 
@@ -58,17 +58,21 @@ impl Request {
 
     /// The method: `GET` for every upgrade.
     pub fn method(&self) -> &str {
-        self.text(&self.0.method)
+        self.text(&self.0.line.method)
     }
 
     /// The request target as it stands in the request line: path and query.
     pub fn target(&self) -> &str {
-        self.text(&self.0.target)
+        self.text(&self.0.line.target)
     }
 
-    /// The target up to the query.
+    /// The path: the target up to the query, and without a host before it.
     pub fn path(&self) -> &str {
-        self.target().split('?').next().unwrap_or_default()
+        let (_, path) = split_target(self.target());
+        match path.split('?').next() {
+            None | Some("") => "/",
+            Some(path) => path,
+        }
     }
 
     /// The query, without its question mark.
@@ -76,9 +80,10 @@ impl Request {
         self.target().split_once('?').map(|(_, query)| query)
     }
 
-    /// The value of `Host`.
+    /// The host and port that the request is for: the target's, or that of `Host` (RFC 9112 §3.2.2).
     pub fn host(&self) -> Option<&str> {
-        self.header("host")
+        let (host, _) = split_target(self.target());
+        host.or_else(|| self.header("host"))
     }
 
     /// The page that opens the WebSocket: `Origin`, or in versions 7 and 8 `Sec-WebSocket-Origin`.
@@ -121,11 +126,11 @@ impl Request {
 
     /// Reads a head that ends with its empty line, and refuses what no application should be asked about.
     pub(super) fn parse(head: Vec<u8>) -> Result<Self, Refusal> {
-        let (Line { method, target }, fields) = Self::parse_head(&head)?;
+        let (line, fields) = Self::parse_head(&head)?;
         let fields = Fields::new(head, fields);
 
-        let has_host = matches!(fields.one("host"), Ok(Some(host)) if core::str::from_utf8(host).is_ok());
-        if !has_host {
+        let is_host = |host| core::str::from_utf8(host).is_ok_and(url::is_authority);
+        if !matches!(fields.one("host"), Ok(Some(host)) if is_host(host)) {
             return Err(Refusal::Host);
         }
         let has_body = fields.all("transfer-encoding").next().is_some()
@@ -133,8 +138,8 @@ impl Request {
         if has_body {
             return Err(Refusal::Body);
         }
-        let upgrade = Self::parse_upgrade(&fields, fields.slice(&method))?;
-        Ok(Self(Arc::new(Parts { fields, method, target, upgrade })))
+        let upgrade = Self::parse_upgrade(&fields, fields.slice(&line.method))?;
+        Ok(Self(Arc::new(Parts { fields, line, upgrade })))
     }
 
     fn parse_head(head: &[u8]) -> Result<(Line, Vec<Field>), Refusal> {
@@ -142,7 +147,7 @@ impl Request {
         let mut parsed = httparse::Request::new(&mut headers);
         match parsed.parse(head) {
             Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::Version) => return Err(Refusal::HttpVersion),
+            Err(httparse::Error::Version) if names_version(head) => return Err(Refusal::HttpVersion),
             Ok(httparse::Status::Partial) | Err(_) => return Err(Refusal::Malformed),
         }
         if parsed.version != Some(1) {
@@ -151,6 +156,11 @@ impl Request {
         let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
             return Err(Refusal::Malformed);
         };
+        let (host, path) = split_target(target);
+        let is_path = path.starts_with('/') || host.is_some() || (method == "OPTIONS" && target == "*");
+        if !is_path || !host.is_none_or(url::is_authority) {
+            return Err(Refusal::Malformed);
+        }
         let fields = parsed.headers.iter().map(|header| Field::locate(head, header)).collect();
         let line =
             Line { method: offsets(head, method.as_bytes()), target: offsets(head, target.as_bytes()) };
@@ -175,14 +185,10 @@ impl Request {
             Ok(Some(key)) if key::is_valid(key) => key.try_into().map_err(|_| Refusal::Key)?,
             _ => return Err(Refusal::Key),
         };
-        let mut offered: SmallVec<[&[u8]; 8]> = SmallVec::new();
-        for value in fields.all("sec-websocket-protocol") {
-            for name in list(value) {
-                if !is_token(name) || offered.contains(&name) {
-                    return Err(Refusal::Subprotocols);
-                }
-                offered.push(name);
-            }
+        let mut offered: SmallVec<[&[u8]; 8]> = fields.all("sec-websocket-protocol").flat_map(list).collect();
+        offered.sort_unstable();
+        if !offered.iter().all(|name| is_token(name)) || offered.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::Subprotocols);
         }
         for value in fields.all("sec-websocket-extensions") {
             if !extension::offers(value).all(|offer| offer.is_ok()) {
@@ -196,6 +202,28 @@ impl Request {
         // The parser lets a method and a target of ASCII and UTF-8 pass, and nothing else.
         core::str::from_utf8(self.0.fields.slice(range)).unwrap_or_default()
     }
+}
+
+/// The host of a target that is a whole URL, and the path with its query (RFC 9112 §3.2.1, §3.2.2).
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    let authority = match target.split_once("://") {
+        Some((scheme, rest))
+            if ["http", "https", "ws", "wss"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) =>
+        {
+            rest
+        }
+        _ => return (None, target),
+    };
+    let (host, path) = authority.split_at(authority.find(['/', '?']).unwrap_or(authority.len()));
+    (Some(host), path)
+}
+
+/// Whether the request line is one of some version of HTTP (RFC 9112 §3), and not just broken.
+fn names_version(head: &[u8]) -> bool {
+    let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|byte| *byte == b' ');
+    let version = parts.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
+    parts.next().is_none() && matches!(version, Some([b'0'..=b'9', b'.', b'0'..=b'9']))
 }
 
 /// Requests are equal if they have the same head, byte for byte.

@@ -55,6 +55,11 @@ impl Status {
         self.0
     }
 
+    /// Whether there is a body, even an empty one (RFC 9110 §15.3.5, §15.4.5).
+    pub(super) const fn has_body(self) -> bool {
+        !matches!(self.0, 204 | 304)
+    }
+
     /// 1xx: another response follows.
     pub(super) const fn is_interim(self) -> bool {
         self.0 < 200
@@ -97,7 +102,7 @@ impl fmt::Display for Status {
 
 /// An HTTP response: what a server sends instead of a WebSocket
 /// ([`reject`](crate::Connection::reject)), or what a client got.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     status: Status,
     headers: Vec<(String, Vec<u8>)>,
@@ -160,7 +165,9 @@ impl Response {
         &self.body
     }
 
+    /// With this as the one field of its name.
     pub(super) fn with_raw(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
         self.headers.push((name.into(), value.into()));
         self
     }
@@ -179,15 +186,27 @@ impl Response {
         for (name, value) in &self.headers {
             field(&mut out, name, value);
         }
-        field(&mut out, "Content-Length", alloc::format!("{}", self.body.len()).as_bytes());
+        if self.status.has_body() {
+            field(&mut out, "Content-Length", alloc::format!("{}", self.body.len()).as_bytes());
+        }
         // Whoever sends `Upgrade` must list it (RFC 9110 §7.8).
         let upgrade = self.get("upgrade").is_some();
         field(&mut out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
         out.extend_from_slice(b"\r\n");
-        if !head_only {
+        if !head_only && self.status.has_body() {
             out.extend_from_slice(&self.body);
         }
         out
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers carry secrets: cookies, tokens.
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct ServerHandshake {
     reader: HeadReader,
     origins: Origins,
     asked: Option<Request>,
+    /// The request is a HEAD, whose answer has no body (RFC 9110 §9.3.2).
+    head_only: bool,
 }
 
 pub(crate) enum Progress {
@@ -90,6 +92,7 @@ impl ServerHandshake {
             reader: HeadReader::new(config.max_head, config.max_headers),
             origins: config.origins.clone(),
             asked: None,
+            head_only: false,
         }
     }
 
@@ -110,7 +113,10 @@ impl ServerHandshake {
         }
         let head = match self.reader.read(input) {
             Ok(None) => return Progress::More,
-            Ok(Some(head)) => Ok(head),
+            Ok(Some(head)) => {
+                self.head_only = head.starts_with(b"HEAD ");
+                Ok(head)
+            }
             Err(HeadError::Malformed) => Err(Refusal::Malformed),
             Err(HeadError::TooLong) => Err(Refusal::HeadTooLong),
             Err(HeadError::TooManyHeaders) => Err(Refusal::TooManyHeaders),
@@ -157,6 +163,6 @@ impl ServerHandshake {
 
     /// `response` as an answer to the request, on the wire.
     pub(crate) fn encode(&self, response: &Response) -> Vec<u8> {
-        response.encode(self.asked.as_ref().is_some_and(|request| request.method() == "HEAD"))
+        response.encode(self.head_only)
     }
 }

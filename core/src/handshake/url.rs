@@ -56,6 +56,16 @@ impl Url {
     }
 }
 
+/// Whether `authority` is a host with or without a port, as in `Host`; it may be empty (RFC 9112 §3.2).
+pub(super) fn is_authority(authority: &str) -> bool {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            is_host(host) && (port.is_empty() || parse_port(port).is_some())
+        }
+        _ => authority.is_empty() || is_host(authority),
+    }
+}
+
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }

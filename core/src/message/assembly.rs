@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::utf8::Validator;
 use super::{Data, Kind, Message};
-use crate::config::Options;
+use crate::config::{Delivery, Options};
 use crate::error::ProtocolError;
 use crate::frame::{Decoder, Input};
 
@@ -24,6 +24,8 @@ pub(crate) struct Assembly {
     /// Streaming: whether a piece has been handed out.
     begun: bool,
     kind: Kind,
+    /// As it was set when the message began.
+    delivery: Delivery,
     fragments: u32,
     /// Bytes that the frames so far declare.
     declared: u64,
@@ -44,6 +46,7 @@ impl Assembly {
             validator: Validator::new(),
             begun: false,
             kind: Kind::Binary,
+            delivery: Delivery::Whole,
             fragments: 0,
             declared: 0,
             ceiling: 0,
@@ -52,11 +55,17 @@ impl Assembly {
 
     /// Begins a message.
     #[inline]
-    pub(crate) fn begin(&mut self, kind: Kind) {
+    pub(crate) fn begin(&mut self, kind: Kind, delivery: Delivery) {
         self.kind = kind;
+        self.delivery = delivery;
         self.begun = false;
         self.fragments = 0;
         self.declared = 0;
+    }
+
+    #[inline]
+    pub(crate) fn delivery(&self) -> Delivery {
+        self.delivery
     }
 
     /// Counts a frame of the message in.

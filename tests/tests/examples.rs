@@ -1,0 +1,177 @@
+//! The examples that the README tells its readers to run, as processes, with clients on real sockets.
+#![cfg(not(miri))]
+
+use core::time::Duration;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use sansocket::{
+    ClientRequest, CloseCode, Config, Connection, Event, Input, Instant, Message, Seed, Transport,
+};
+
+const NOW: Instant = Instant::ORIGIN;
+
+/// The process of an example, until the end of a test.
+struct Example {
+    process: Child,
+    /// Host and port.
+    address: String,
+}
+
+impl Example {
+    /// Starts an example on a port that is free. What it prints first is its URL.
+    ///
+    /// Cargo builds it, which it has done already if all packages are tested at once: a test cannot depend on another package's
+    /// example otherwise, and one from an earlier build must not stand in for it.
+    fn start(package: &str, name: &str) -> Self {
+        // TARGET/debug/deps/examples-0123456789abcdef
+        let test = std::env::current_exe().expect("a test has a path");
+        let target: PathBuf = test.ancestors().nth(3).expect("a test is in a target directory").into();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--profile", "test", "--package", package, "--example", name])
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "{name} was not built");
+
+        let program =
+            target.join("debug/examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+        let mut process =
+            Command::new(program).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("it was built");
+        let mut url = String::new();
+        let output = process.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut url).expect("an example prints text");
+        let (_, address) = url.trim_end().split_once("://").expect("an example prints its URL");
+        Self { address: address.trim_end_matches('/').into(), process }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it is a socket");
+        stream
+    }
+
+    /// What the example answers to a request for a page.
+    fn get(&self, path: &str) -> String {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).expect("it reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("it answers text");
+        response
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A client that waits for one event at a time.
+struct Client {
+    stream: TcpStream,
+    connection: Connection,
+    unread: Vec<u8>,
+}
+
+impl Client {
+    fn open(example: &Example, path: &str) -> Self {
+        let request = ClientRequest::new(&format!("ws://{}{path}", example.address)).expect("it is a URL");
+        let request = request.subprotocol("chat").expect("it is a token");
+        let connection = Connection::client(&Config::new(), &request, Seed::new([7; 32]), NOW);
+        let mut client = Self { stream: example.connect(), connection, unread: Vec::new() };
+        let event = client.next();
+        assert!(matches!(event, Some(Event::Open(_))), "{event:?}");
+        client
+    }
+
+    fn say(&mut self, message: impl Into<Message<'static>>) {
+        self.connection.send(message).expect("it is open");
+    }
+
+    fn hear(&mut self) -> Message<'static> {
+        match self.next() {
+            Some(Event::Message(message)) => message,
+            other => panic!("no message: {other:?}"),
+        }
+    }
+
+    /// The next event; `None` at the end of the connection.
+    fn next(&mut self) -> Option<Event<'static>> {
+        loop {
+            while !self.connection.transmit().is_empty() {
+                let written = self.stream.write(self.connection.transmit().first()).expect("it reads");
+                self.connection.transmitted(written);
+            }
+            let mut input = Input::new(&mut self.unread);
+            let event = self.connection.receive(NOW, &mut input).map(Event::into_owned);
+            self.unread = input.into_rest().to_vec();
+            match self.connection.transport() {
+                _ if event.is_some() => return event,
+                Transport::Open => {}
+                Transport::ShutdownWrite => self.stream.shutdown(Shutdown::Write).expect("it is open"),
+                Transport::Close(_) => return None,
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer).expect("the example answers in time") {
+                0 => drop(self.connection.receive_eof(NOW)),
+                n => self.unread.extend(&buffer[..n]),
+            }
+        }
+    }
+
+    /// Closes the connection as it should be, and sees that the example does too.
+    fn close(mut self) {
+        self.connection.close(NOW, CloseCode::NORMAL_CLOSURE).expect("it is open");
+        while self.next().is_some() {}
+        let Transport::Close(disconnect) = self.connection.transport() else { panic!("it is over") };
+        assert!(disconnect.is_clean(), "{disconnect}");
+    }
+}
+
+#[test]
+fn the_event_loop_echoes_to_many_clients() {
+    let example = Example::start("sansocket", "epoll");
+    let mut clients: Vec<_> = (0..50).map(|_| Client::open(&example, "/")).collect();
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.say(format!("client {i}"));
+    }
+    for (i, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.hear(), Message::text(format!("client {i}")));
+    }
+    let client = &mut clients[0];
+    // More than socket buffers hold: the example has to wait for them.
+    let big: Vec<u8> = (0..1 << 20).map(|i: u32| i.to_le_bytes()[1]).collect();
+    client.say(big.clone());
+    assert!(client.hear().as_bytes() == big, "a message of 1 MiB came back changed");
+    client.connection.ping(b"there?").expect("it is open");
+    assert_eq!(client.next(), Some(Event::Pong(b"there?".into())));
+    clients.into_iter().for_each(Client::close);
+}
+
+#[test]
+fn the_chat_serves_its_page_and_tells_everybody() {
+    let example = Example::start("sansocket-tokio", "chat");
+    let page = example.get("/");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<!doctype html>"), "{page}");
+    assert!(example.get("/favicon.ico").starts_with("HTTP/1.1 404 "));
+    assert!(example.get("/chat").starts_with("HTTP/1.1 426 "));
+
+    let mut first = Client::open(&example, "/chat");
+    let agreed = first.connection.agreed().expect("it is open");
+    assert_eq!(agreed.subprotocol(), Some("chat"));
+    assert_eq!(first.hear(), Message::text("joined\t1\t1\t"));
+    let mut second = Client::open(&example, "/chat");
+    assert_eq!(second.hear(), Message::text("joined\t2\t2\t"));
+    assert_eq!(first.hear(), Message::text("joined\t2\t2\t"));
+    second.say("Hello,\tfirst");
+    assert_eq!(first.hear(), Message::text("said\t2\t2\tHello,\tfirst"));
+    second.close();
+    assert_eq!(first.hear(), Message::text("left\t2\t1\t"));
+    first.close();
+}
