@@ -162,17 +162,19 @@ impl Config {
     /// How many bytes of output may be queued before [`receive`](crate::Connection::receive) waits for them to be written.
     ///
     /// 64 KiB, a socket buffer or so: a peer that sends and does not read is made to wait. That goes for its Close too, so one that
-    /// never reads is left to the idle timeout.
+    /// never reads is left to the idle timeout. While fragments wait ([`auto_fragment`](Self::auto_fragment)), they count for messages
+    /// but not for control frames. Zero is taken as one byte.
     pub const fn high_water(mut self, bytes: usize) -> Self {
-        self.options.high_water = bytes;
+        self.options.high_water = if bytes == 0 { 1 } else { bytes };
         self
     }
 
     /// How many bytes of output may be queued before further messages are refused.
     ///
     /// 1 MiB. A message is refused only if what is queued *before* it has reached the limit, so one message may be larger.
+    /// Zero is taken as one byte.
     pub const fn hard_limit(mut self, bytes: usize) -> Self {
-        self.options.hard_limit = bytes;
+        self.options.hard_limit = if bytes == 0 { 1 } else { bytes };
         self
     }
 

@@ -21,6 +21,10 @@ const CHAIN: usize = 16 * 1024;
 /// Fragments move over while less than this is queued, so that a control frame waits for little.
 const FRAGMENTS_AHEAD: usize = 16 * 1024;
 
+/// Pongs are queued one behind the other while less than this waits to be written. Behind that only the newest Ping is
+/// answered (§5.5.3), and the keepalive is silent, so that neither can make output grow.
+const CONTROL_ROOM: usize = 4096;
+
 /// The block moves its content to the front when this much at least, and half of it, has been written.
 const COMPACT: usize = 16 * 1024;
 
@@ -157,7 +161,7 @@ impl Outbox {
     }
 
     /// `n` bytes have been written.
-    pub(crate) fn written(&mut self, n: usize, keys: Option<&mut Keys>) {
+    pub(crate) fn written(&mut self, n: usize) {
         debug_assert!(n <= self.ready, "more was written than there was");
         let mut n = n.min(self.ready);
         self.ready -= n;
@@ -178,9 +182,6 @@ impl Outbox {
         if self.ready == 0 {
             self.block.clear();
             self.written = 0;
-        }
-        if self.waiting.is_some() {
-            self.advance(keys);
         }
     }
 
@@ -227,8 +228,14 @@ impl Outbox {
         }
     }
 
+    /// Whether a control frame that nobody asked for may be queued now. While fragments wait there is always so much before
+    /// it that it must not wait for less.
+    pub(crate) fn has_control_room(&self) -> bool {
+        self.ready < if self.waiting.is_some() { FRAGMENTS_AHEAD } else { CONTROL_ROOM }
+    }
+
     /// Moves fragments over while little is queued.
-    fn advance(&mut self, mut keys: Option<&mut Keys>) {
+    pub(crate) fn advance(&mut self, mut keys: Option<&mut Keys>) {
         while self.ready < FRAGMENTS_AHEAD {
             let Some(waiting) = &mut self.waiting else { return };
             let Some(message) = waiting.messages.front_mut() else {
@@ -259,15 +266,21 @@ impl Outbox {
         header.fin = fin;
         header.mask = key;
         let header = header.encode();
-        self.make_room(header.len() + if len < CHAIN { len } else { 0 });
+        // What can be neither kept as it is nor masked in place is copied, whatever its size.
+        let chained = len >= CHAIN
+            && match payload {
+                Payload::Borrowed(_) => false,
+                Payload::Owned(_) => true,
+                Payload::Shared(_) => key.is_none(),
+            };
+        self.make_room(header.len() + if chained { 0 } else { len });
         self.block.extend_from_slice(&header);
         match (payload, key) {
-            (Payload::Owned(mut bytes), Some(key)) if len >= CHAIN => {
+            (Payload::Owned(mut bytes), Some(key)) if chained => {
                 mask::apply(key, &mut bytes);
                 self.chain(Bytes::from(bytes));
             }
-            (Payload::Owned(bytes), None) if len >= CHAIN => self.chain(Bytes::from(bytes)),
-            (Payload::Shared(bytes), None) if len >= CHAIN => self.chain(bytes),
+            (payload, None) if chained => self.chain(payload.into_shared()),
             (payload, Some(key)) => mask::append(key, payload.as_slice(), &mut self.block),
             (payload, None) => self.block.extend_from_slice(payload.as_slice()),
         }

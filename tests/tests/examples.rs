@@ -92,6 +92,14 @@ impl Client {
 
     fn say(&mut self, message: impl Into<Message<'static>>) {
         self.connection.send(message).expect("it is open");
+        self.write();
+    }
+
+    fn write(&mut self) {
+        while !self.connection.transmit().is_empty() {
+            let written = self.stream.write(self.connection.transmit().first()).expect("it reads");
+            self.connection.transmitted(written);
+        }
     }
 
     fn hear(&mut self) -> Message<'static> {
@@ -104,10 +112,7 @@ impl Client {
     /// The next event; `None` at the end of the connection.
     fn next(&mut self) -> Option<Event<'static>> {
         loop {
-            while !self.connection.transmit().is_empty() {
-                let written = self.stream.write(self.connection.transmit().first()).expect("it reads");
-                self.connection.transmitted(written);
-            }
+            self.write();
             let mut input = Input::new(&mut self.unread);
             let event = self.connection.receive(NOW, &mut input).map(Event::into_owned);
             self.unread = input.into_rest().to_vec();
@@ -164,7 +169,7 @@ fn the_chat_serves_its_page_and_tells_everybody() {
 
     let mut first = Client::open(&example, "/chat");
     let agreed = first.connection.agreed().expect("it is open");
-    assert_eq!(agreed.subprotocol(), Some("chat"));
+    assert_eq!(agreed.subprotocol.as_deref(), Some("chat"));
     assert_eq!(first.hear(), Message::text("joined\t1\t1\t"));
     let mut second = Client::open(&example, "/chat");
     assert_eq!(second.hear(), Message::text("joined\t2\t2\t"));

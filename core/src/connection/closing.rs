@@ -79,7 +79,7 @@ impl Connection {
                 Timer::Handshake => self.handshake_timed_out(now, Cause::TimedOut(timer)),
                 Timer::KeepAlive => {
                     // If the peer does not read, the idle timeout decides, and Pings would only pile up.
-                    if self.has_control_room() {
+                    if self.outbox.has_control_room() {
                         let _ = self.probe(now);
                     }
                 }

@@ -110,6 +110,8 @@ enum Phase {
 struct Inbound {
     /// The frame whose header has been read and whose payload is not complete.
     frame: Option<Frame>,
+    /// A data frame was left in the input, since it must wait for output.
+    held: bool,
     message: Assembly,
     /// What has come of a control frame that is spread over reads.
     control: Option<Box<ControlPayload>>,
@@ -175,7 +177,7 @@ impl Connection {
             phase,
             options: config.options,
             decoder: Decoder::new(role),
-            inbound: Inbound { frame: None, message: Assembly::new(), control: None },
+            inbound: Inbound { frame: None, held: false, message: Assembly::new(), control: None },
             outbox: Outbox::new(),
             outgoing: None,
             timers: Timers::new(now),
@@ -245,13 +247,14 @@ impl Connection {
         Transmit::new(&self.outbox)
     }
 
-    /// The first `n` bytes of [`transmit`](Self::transmit) have been written.
+    /// The first `n` bytes of [`transmit`](Self::transmit) have been written: no more than it shows.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
-        self.outbox.written(n, self.keys.as_deref_mut());
+        self.outbox.written(n);
         if self.pong.is_some() {
             self.send_waiting_pong();
         }
+        self.outbox.advance(self.keys.as_deref_mut());
         if matches!(self.phase, Phase::Draining { eof: true, .. }) && self.outbox.len() == 0 {
             self.conclude();
         }

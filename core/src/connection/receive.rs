@@ -50,14 +50,21 @@ impl Connection {
         self.paused || self.outbox.ready() >= self.options.high_water
     }
 
-    /// Whether a data frame has begun that may not be taken, since fragments of ours still wait: control frames pass them,
+    /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait: control frames pass them,
     /// more work for the outbox does not.
     pub(super) fn inbound_waits(&self) -> bool {
+        self.has_no_room() && self.inbound.frame.map_or(self.inbound.held, |frame| !frame.opcode.is_control())
+    }
+
+    fn has_no_room(&self) -> bool {
         self.outbox.len() >= self.options.high_water
-            && self.inbound.frame.is_some_and(|frame| !frame.opcode.is_control())
     }
 
     fn receive_header<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
+        self.inbound.held = self.has_no_room() && self.decoder.next_is_data(input);
+        if self.inbound.held {
+            return Ok(Step::Wait);
+        }
         let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
         self.inbound.begin(&header, &self.options)?;
         Ok(Step::More)

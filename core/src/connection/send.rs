@@ -11,10 +11,6 @@ use crate::message::{Kind, Message, Prepared};
 use crate::outbox::Payload;
 use crate::time::Instant;
 
-/// Pongs are queued one behind the other while less than this waits to be written. Behind that only the newest Ping is
-/// answered (§5.5.3), and the keepalive is silent, so that neither can make output grow.
-const CONTROL_ROOM: usize = 4096;
-
 /// Sending.
 impl Connection {
     /// Queues a message: a `&str`, a `String`, a `&[u8]`, a `Vec<u8>` or a [`Message`]. All of it or nothing.
@@ -123,7 +119,7 @@ impl Connection {
         if !matches!(self.phase, Phase::Open) {
             return;
         }
-        if self.has_control_room() {
+        if self.outbox.has_control_room() {
             self.outbox.control(Opcode::Pong, payload, self.keys.as_deref_mut());
         } else {
             self.pong = Some(Box::new(ControlPayload::new(payload)));
@@ -131,16 +127,12 @@ impl Connection {
     }
 
     pub(super) fn send_waiting_pong(&mut self) {
-        if !self.has_control_room() {
+        if !self.outbox.has_control_room() {
             return;
         }
         if let Some(pong) = self.pong.take() {
             self.answer_ping(pong.as_slice());
         }
-    }
-
-    pub(super) fn has_control_room(&self) -> bool {
-        self.outbox.ready() < CONTROL_ROOM
     }
 
     #[inline]

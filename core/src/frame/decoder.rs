@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::header::Header;
+use super::header::{CONTROL_BIT, Header};
 use super::{MAX_HEADER, mask};
 use crate::Role;
 use crate::error::ProtocolError;
@@ -96,6 +96,13 @@ impl Decoder {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether the next frame, as far as its first byte is there, carries data (§5.6) and not control.
+    #[inline]
+    pub(crate) fn next_is_data(&self, input: &Input<'_>) -> bool {
+        let first = if self.spilled > 0 { self.spill.first() } else { input.peek().first() };
+        first.is_some_and(|byte| byte & CONTROL_BIT == 0)
     }
 
     /// Payload bytes of the current frame that have not been taken.

@@ -25,6 +25,8 @@ const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 const MASK: u8 = 0x80;
+/// Of an opcode: set for control frames (§5.5).
+pub(super) const CONTROL_BIT: u8 = 0x08;
 const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
@@ -150,14 +152,14 @@ impl Header {
                 (len, 4)
             }
             LEN_64 => {
+                match bytes.get(2..).unwrap_or_default() {
+                    [0x80..=0xFF, ..] => return Err(ProtocolError::LengthOverflow),
+                    // It would have fitted 16 bits.
+                    [0, 0, 0, 0, 0, 0, ..] => return Err(ProtocolError::NonMinimalLength),
+                    _ => {}
+                }
                 let Some(&wide) = bytes.get(2..).and_then(|b| b.first_chunk()) else { return Ok(None) };
                 let len = u64::from_be_bytes(wide);
-                if len > i64::MAX.unsigned_abs() {
-                    return Err(ProtocolError::LengthOverflow);
-                }
-                if len <= u64::from(u16::MAX) {
-                    return Err(ProtocolError::NonMinimalLength);
-                }
                 (len, 10)
             }
             short => (u64::from(short), 2),

@@ -119,6 +119,8 @@ impl Assembly {
                     self.partial = Partial::Text(String::new());
                 }
                 let Partial::Text(text) = &mut self.partial else { return Ok(()) };
+                // With what was held back of a character that was not complete.
+                let coming = coming + self.validator.carried();
                 let more = room(text.len(), text.capacity(), coming, self.declared, self.ceiling);
                 text.reserve_exact(more);
                 while decoder.left() > 0 && !input.is_empty() {

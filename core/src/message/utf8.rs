@@ -44,6 +44,11 @@ impl Validator {
         self.carried == 0
     }
 
+    /// How many bytes of an unfinished character are held back.
+    pub(crate) fn carried(&self) -> usize {
+        usize::from(self.carried)
+    }
+
     #[inline]
     fn runs(&mut self, piece: &[u8], mut run: impl FnMut(&str)) -> Result<(), InvalidUtf8> {
         let mut start = 0;
