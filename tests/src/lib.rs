@@ -2,6 +2,7 @@
 //! What the conformance tests share: frames written by hand, streams cut everywhere, a pair with a virtual clock.
 
 pub mod pair;
+pub mod scripted;
 pub mod splits;
 pub mod wire;
 
