@@ -52,8 +52,7 @@ impl Timer {
 
 impl sansocket_driver::Timer for Timer {
     fn now(&self) -> Instant {
-        // 584 years of nanoseconds fit.
-        Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        Instant::ORIGIN + self.origin.elapsed()
     }
 
     fn poll_at(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {

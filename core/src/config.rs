@@ -208,7 +208,8 @@ impl Config {
 
     /// How long the peer may be silent before the connection is closed.
     ///
-    /// 60 s, as Cowboy has it. Any byte counts; what is sent does not.
+    /// 60 s, as Cowboy has it. Any byte counts; what is sent does not. While input waits for output to be written
+    /// ([`high_water`](Self::high_water)), the peer is heard by its reading.
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.options.idle_timeout = Span::or_none(timeout);
         self
@@ -237,7 +238,8 @@ impl Config {
 
     /// How long the peer may take to answer our Close, and to close its end of the transport.
     ///
-    /// 5 s for each of the two: it has nothing left to do but that.
+    /// 5 s for each of the two: it has nothing left to do but that. As long as it reads what was sent before, at 4 KiB in this
+    /// time or more, it is given that time again.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.close_timeout = Span::new(timeout);
         self

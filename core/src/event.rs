@@ -20,11 +20,12 @@ pub enum Event<'b> {
     Open(Response),
     /// A client's request was answered with something else than a WebSocket: an error, a redirect, a page.
     Refused(Response),
-    /// A whole message ([`Delivery::Whole`](crate::Delivery::Whole)).
+    /// A whole message ([`Delivery::Whole`](crate::Delivery::Whole)). It may come after this side has begun to close the connection, by itself
+    /// on a timeout too; answering fails with [`SendError::Closed`](crate::SendError::Closed) then.
     Message(Message<'b>),
     /// A piece of a message ([`Delivery::Streaming`](crate::Delivery::Streaming)).
     Data(Data<'b>),
-    /// A Ping, already answered unless [`Config::auto_pong`](crate::Config::auto_pong) is off.
+    /// A Ping, already answered unless [`Config::auto_pong`](crate::Config::auto_pong) is off or this side has sent its Close.
     Ping(Cow<'b, [u8]>),
     /// A Pong, whether asked for or not.
     Pong(Cow<'b, [u8]>),
@@ -64,8 +65,9 @@ pub enum Side {
 pub enum Transport<'c> {
     /// Read and write.
     Open,
-    /// Close the writing direction (TLS: `close_notify`), and go on reading until its end or
-    /// [`handle_timeout`](crate::Connection::handle_timeout), so that what is on its way is not lost to a reset.
+    /// Close the writing direction (TLS: `close_notify`), once: it stays shown, and doing it again may wake an event loop
+    /// again. Then go on reading until the end or [`handle_timeout`](crate::Connection::handle_timeout), so that what is on
+    /// its way is not lost to a reset.
     ShutdownWrite,
     /// Close it. This is how the connection ended.
     Close(&'c Disconnect),

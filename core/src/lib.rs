@@ -59,13 +59,16 @@
 //!
 //! # Features
 //!
-//! * `std` (default): runtime detection of SIMD for UTF-8 validation. Without it the crate is `no_std` with `alloc`, and has the same API.
+//! * `std` (default): runtime detection of SIMD for UTF-8 validation, and [`Transmit::io_slices`]. Without it the crate is `no_std`
+//!   with `alloc`.
 
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::std_instead_of_alloc, clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod close;
 mod config;
@@ -93,5 +96,5 @@ pub use handshake::{
 };
 pub use keys::Seed;
 pub use message::{Data, Kind, Message, Prepared};
-pub use outbox::Transmit;
+pub use outbox::{Slices, Transmit};
 pub use time::{Deadline, Instant, Timer};

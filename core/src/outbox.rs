@@ -148,16 +148,8 @@ impl Outbox {
     }
 
     /// The slices to write, in order.
-    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let mut at = self.written;
-        let tail =
-            self.chained.as_ref().and_then(|chained| chained.back()).map_or(self.written, |last| last.at);
-        let chained = self.chained.iter().flat_map(|chained| chained.iter()).flat_map(move |chained| {
-            let before = &self.block[at..chained.at];
-            at = chained.at;
-            [before, &chained.payload[..]]
-        });
-        chained.chain([&self.block[tail..]]).filter(|slice| !slice.is_empty())
+    pub(crate) fn slices(&self) -> Slices<'_> {
+        Slices { outbox: self, at: self.written, index: 0, payload_next: false }
     }
 
     /// `n` bytes have been written.
@@ -343,8 +335,19 @@ impl<'c> Transmit<'c> {
     }
 
     /// The slices, none of them empty.
-    pub fn slices(self) -> impl Iterator<Item = &'c [u8]> {
+    pub fn slices(self) -> Slices<'c> {
         self.outbox.slices()
+    }
+
+    /// As many of the slices as `slots` has room for, for a vectored write.
+    #[cfg(feature = "std")]
+    pub fn io_slices<'s>(self, slots: &'s mut [std::io::IoSlice<'c>]) -> &'s [std::io::IoSlice<'c>] {
+        let mut filled = 0;
+        for (slot, slice) in slots.iter_mut().zip(self.slices()) {
+            *slot = std::io::IoSlice::new(slice);
+            filled += 1;
+        }
+        &slots[..filled]
     }
 
     /// The first slice; empty only if there is nothing to write.
@@ -355,5 +358,46 @@ impl<'c> Transmit<'c> {
     /// All of it, copied into one vector.
     pub fn to_vec(self) -> Vec<u8> {
         self.outbox.slices().flatten().copied().collect()
+    }
+}
+
+/// The slices of a [`Transmit`], in order.
+#[derive(Clone, Debug)]
+pub struct Slices<'c> {
+    outbox: &'c Outbox,
+    /// How far in the block.
+    at: usize,
+    /// Which chained payload is next.
+    index: usize,
+    /// Whether the part of the block before it has been shown.
+    payload_next: bool,
+}
+
+impl<'c> Iterator for Slices<'c> {
+    type Item = &'c [u8];
+
+    fn next(&mut self) -> Option<&'c [u8]> {
+        loop {
+            let chained = self.outbox.chained.as_ref().and_then(|chained| chained.get(self.index));
+            let slice = match chained {
+                Some(chained) if self.payload_next => {
+                    self.index += 1;
+                    &chained.payload[..]
+                }
+                chained => {
+                    let end = chained.map_or(self.outbox.block.len(), |chained| chained.at);
+                    let part = &self.outbox.block[self.at..end];
+                    self.at = end;
+                    if part.is_empty() && chained.is_none() {
+                        return None;
+                    }
+                    part
+                }
+            };
+            self.payload_next = !self.payload_next && chained.is_some();
+            if !slice.is_empty() {
+                return Some(slice);
+            }
+        }
     }
 }

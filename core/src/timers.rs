@@ -93,6 +93,12 @@ impl Timers {
         None
     }
 
+    /// The peer was not silent, although nothing was received.
+    pub(crate) fn rearm_idle(&mut self, now: Instant, options: &Options) {
+        self.heard = now;
+        self.idle = options.idle_timeout.after(now);
+    }
+
     /// The opening handshake must be over by then.
     pub(crate) fn handshake(&mut self, now: Instant, timeout: Span) {
         self.fixed = timeout.after(now);

@@ -215,12 +215,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 break;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let mut count = 0;
-            for (slot, slice) in slices.iter_mut().zip(transmit.slices()) {
-                *slot = IoSlice::new(slice);
-                count += 1;
-            }
-            match Pin::new(&mut self.io).poll_write(cx, &slices[..count]) {
+            match Pin::new(&mut self.io).poll_write(cx, transmit.io_slices(&mut slices)) {
                 Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     self.connection.transmitted(n);

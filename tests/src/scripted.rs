@@ -17,7 +17,8 @@ use crate::pair::Dice;
 use crate::{SEED, START, receive_accepting, take_output};
 
 /// A client's request for a WebSocket.
-pub const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub const REQUEST: &[u8] =
+    b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// What one call on a stream does.
@@ -98,8 +99,7 @@ pub fn stream() -> (End, Grip) {
 pub fn duplex(room: usize) -> [(End, Grip); 2] {
     let (one, other) = (pipe(room), pipe(room));
     [(&one, &other), (&other, &one)].map(|(input, output)| {
-        let grip =
-            Grip { input: Arc::clone(input), output: Arc::clone(output), script: Arc::default() };
+        let grip = Grip { input: Arc::clone(input), output: Arc::clone(output), script: Arc::default() };
         (End(grip.clone()), grip)
     })
 }
@@ -217,7 +217,11 @@ impl Grip {
 
 impl Script {
     /// How many bytes a call may move; or what it returns without.
-    fn step(&mut self, cx: &Context<'_>, which: fn(&mut Self) -> &mut VecDeque<Step>) -> Result<usize, Refrain> {
+    fn step(
+        &mut self,
+        cx: &Context<'_>,
+        which: fn(&mut Self) -> &mut VecDeque<Step>,
+    ) -> Result<usize, Refrain> {
         let step = match (which(self).pop_front(), &mut self.dice) {
             (Some(step), _) => step,
             (None, None) => Step::Move(usize::MAX),
@@ -259,7 +263,9 @@ impl Io for End {
         };
         let n = most.min(pipe.bytes.len());
         if n == 0 {
-            if most > 0 && let Some(end) = pipe.end {
+            if most > 0
+                && let Some(end) = pipe.end
+            {
                 return Poll::Ready(end.map(|()| 0).map_err(io::Error::from));
             }
             pipe.reader = Some(cx.waker().clone());

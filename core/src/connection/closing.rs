@@ -9,6 +9,10 @@ use crate::event::{Cause, Disconnect, Event, Side};
 use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
 use crate::time::{Instant, Timer};
 
+/// A peer that reads this many bytes in the time of a timeout is slow and not dead; one that reads fewer could hold a
+/// connection for days.
+const MIN_PROGRESS: u32 = 4096;
+
 impl Connection {
     /// Begins the closing handshake (§7.1.2): queues a Close with this code or frame behind what is queued already.
     ///
@@ -83,8 +87,14 @@ impl Connection {
                         let _ = self.probe(now);
                     }
                 }
+                // We do not listen while the peer has to read first: that it does is what we hear.
+                Timer::Idle if self.is_backed_up() && self.has_progressed() => {
+                    self.timers.rearm_idle(now, &self.options);
+                }
                 Timer::Idle => self.time_out(now, timer, CloseCode::NORMAL_CLOSURE),
                 Timer::Pong => self.time_out(now, timer, CloseCode::INTERNAL_ERROR),
+                // What was said before the Close is still on its way.
+                Timer::Close if self.has_progressed() => self.timers.close(now, self.options.close_timeout),
                 Timer::Close => {
                     // If the peer answered our Close, it is just slow to end the transport: the verdict stands.
                     self.end(Cause::TimedOut(timer));
@@ -131,6 +141,11 @@ impl Connection {
         self.pong = None;
     }
 
+    /// Whether the peer has read enough since this was last asked to be waited for.
+    fn has_progressed(&mut self) -> bool {
+        core::mem::take(&mut self.progress) >= MIN_PROGRESS
+    }
+
     fn time_out(&mut self, now: Instant, timer: Timer, code: CloseCode) {
         self.outbox.drop_waiting();
         self.begin_close(now, Cause::TimedOut(timer), code.into());
@@ -142,6 +157,7 @@ impl Connection {
         self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
         self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
         self.phase = Phase::Closing;
+        self.progress = 0;
         self.paused = false;
         self.outgoing = None;
         self.pong = None;

@@ -79,6 +79,8 @@ pub struct Connection {
     outbox: Outbox,
     outgoing: Option<Outgoing>,
     timers: Timers,
+    /// Bytes written since a timer last asked: a peer that reads is alive.
+    progress: u32,
     paused: bool,
     /// A client's masking keys.
     keys: Option<Box<Keys>>,
@@ -181,6 +183,7 @@ impl Connection {
             outbox: Outbox::new(),
             outgoing: None,
             timers: Timers::new(now),
+            progress: 0,
             paused: false,
             keys: None,
             pong: None,
@@ -194,7 +197,8 @@ impl Connection {
 impl Connection {
     /// Takes bytes from the front of `input` up to the next event, and returns that.
     ///
-    /// Call it until it returns `None`. If input remains then, the connection cannot go on until the caller acts: answers
+    /// Call it until it returns `None`. All input is taken then, that of an unfinished frame too, unless the connection cannot
+    /// go on. If input remains, that is until the caller acts: answers
     /// [`Event::Request`], writes what [`transmit`](Self::transmit) shows, or calls [`resume`](Self::resume). Keep those bytes
     /// and offer them again; not reading more meanwhile is what slows the peer down.
     ///
@@ -221,14 +225,15 @@ impl Connection {
         event
     }
 
-    /// The transport has no more to read, in whatever way it ended. Harmless to repeat.
+    /// The transport has no more to read: its end came, or an error. Harmless to repeat, and [`wants_read`](Self::wants_read) is
+    /// false from here on.
     ///
     /// The event is a client's [`Event::Refused`], if the response's body ended only now.
     pub fn receive_eof(&mut self, now: Instant) -> Option<Event<'static>> {
         self.end_of_input(now)
     }
 
-    /// The transport cannot be written any more, or has been reset.
+    /// The transport cannot be written any more: what is queued is dropped, and the connection is over.
     pub fn transport_failed(&mut self) {
         self.end(Cause::Lost);
     }
@@ -250,6 +255,7 @@ impl Connection {
     /// The first `n` bytes of [`transmit`](Self::transmit) have been written: no more than it shows.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
+        self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         self.outbox.written(n);
         if self.pong.is_some() {
             self.send_waiting_pong();
@@ -276,7 +282,8 @@ impl Connection {
         self.outbox.lend(block)
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go, and is `None` once the
+    /// connection is over.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.timers.next()
     }
@@ -290,7 +297,8 @@ impl Connection {
         }
     }
 
-    /// Whether [`receive`](Self::receive) can take bytes now: if not, reading the transport would only pile them up.
+    /// Whether [`receive`](Self::receive) can take bytes now: if not, or if it left some before, reading the transport would only
+    /// pile them up.
     pub fn wants_read(&self) -> bool {
         match &self.phase {
             Phase::Open | Phase::Closing => !self.is_stopped() && !self.inbound_waits(),

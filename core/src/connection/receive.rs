@@ -50,6 +50,11 @@ impl Connection {
         self.paused || self.outbox.ready() >= self.options.high_water
     }
 
+    /// Whether something may not be taken before output is written.
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.outbox.ready() >= self.options.high_water || self.inbound_waits()
+    }
+
     /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait: control frames pass them,
     /// more work for the outbox does not.
     pub(super) fn inbound_waits(&self) -> bool {
