@@ -544,7 +544,7 @@ fn an_answer_that_cannot_be_written_by_the_deadline_is_not_clean_7_1_4() {
         let mut connection = open(role, &Config::new());
         connection.send(vec![0; 30_000]).unwrap();
         receive(&mut connection, at(3), &wire::close(role, 1000, ""));
-        connection.transmitted(20_000);
+        connection.transmitted(2_000);
         assert_eq!(connection.poll_timeout(), due(at(8), Timer::Close));
         connection.handle_timeout(at(8));
         let end = end(&connection).unwrap();

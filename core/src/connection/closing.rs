@@ -143,7 +143,11 @@ impl Connection {
 
     /// Whether the peer has read enough since this was last asked to be waited for.
     fn has_progressed(&mut self) -> bool {
-        core::mem::take(&mut self.progress) >= MIN_PROGRESS
+        let progress = core::mem::take(&mut self.progress);
+        let enough = progress >= MIN_PROGRESS;
+        // The last of much may be little.
+        let last = core::mem::replace(&mut self.lagging, enough) && progress > 0 && self.outbox.len() == 0;
+        enough || last
     }
 
     fn time_out(&mut self, now: Instant, timer: Timer, code: CloseCode) {
@@ -158,6 +162,7 @@ impl Connection {
         self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
         self.phase = Phase::Closing;
         self.progress = 0;
+        self.lagging = false;
         self.paused = false;
         self.outgoing = None;
         self.pong = None;

@@ -81,6 +81,8 @@ pub struct Connection {
     timers: Timers,
     /// Bytes written since a timer last asked: a peer that reads is alive.
     progress: u32,
+    /// There were enough of them the last time.
+    lagging: bool,
     paused: bool,
     /// A client's masking keys.
     keys: Option<Box<Keys>>,
@@ -184,6 +186,7 @@ impl Connection {
             outgoing: None,
             timers: Timers::new(now),
             progress: 0,
+            lagging: false,
             paused: false,
             keys: None,
             pong: None,
