@@ -30,8 +30,10 @@ fn a_slow_reader_is_not_taken_for_an_idle_peer_while_its_own_input_must_wait() {
         let mut now = START;
         for _ in 0..100 {
             now = now + Duration::from_secs(1);
-            server.transmitted(rate);
-            assert_eq!(receive(&mut server, now, b"?").1, 1, "it must read first");
+            server.transmitted(rate.min(server.transmit().len()));
+            if server.state() == State::Open {
+                assert_eq!(receive(&mut server, now, b"?").1, 1, "it must read first");
+            }
             server.handle_timeout(now);
         }
         assert_eq!(server.state() == State::Open, survives, "{rate} bytes a second");
