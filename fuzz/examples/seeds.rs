@@ -113,6 +113,7 @@ fn requests() -> Vec<(&'static str, String)> {
         ("draft", format!("{start}{upgrade}{key}Sec-WebSocket-Origin: null\nSec-WebSocket-Version: 8\n\n")),
         ("page", format!("{start}\n")),
         ("head", "HEAD / HTTP/1.1\nHost: a\n\n".into()),
+        ("head_behind_empty_line", "\nHEAD / HTTP/1.1\n\n".into()),
         ("no_key", format!("{start}{upgrade}Sec-WebSocket-Version: 13\n\n")),
         ("old", "GET / HTTP/1.0\nHost: a\n\n".into()),
         ("body", format!("{start}{upgrade}{key}Content-Length: 5\nSec-WebSocket-Version: 13\n\n")),

@@ -101,22 +101,28 @@ fn is_plain_upgrade(head: &Head<'_>, stream: &[u8]) -> bool {
         target.starts_with('/')
             && target.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/?=&".contains(&byte))
     });
+    let host = head.only("host").unwrap_or_default();
     is_upgrade(head)
         && target
+        && is_read_to_its_end(head, stream)
+        && !host.is_empty()
+        && host.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'.')
         && head.is_plain()
         && stream.starts_with(b"GET")
-        && stream.len() - head.rest.len() < MAX_HEAD
-        && stream.iter().filter(|byte| **byte == b'\n').count() < 10
         && judged.iter().all(|name| head.all(name).next().is_none())
+}
+
+/// Whether nothing about the lines makes the server stop before the last of them.
+fn is_read_to_its_end(head: &Head<'_>, stream: &[u8]) -> bool {
+    let bytes = &stream[..stream.len() - head.rest.len()];
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    bytes.len() < MAX_HEAD && lines.clone().count() < 10 && lines.all(|line| line.ends_with(b"\r\n"))
 }
 
 /// Whether a request is for a head without a body; unknown if it was refused before its end.
 fn asks_for_head(head: Option<&Head<'_>>, stream: &[u8]) -> Option<bool> {
-    let head = head?;
-    let bytes = &stream[..stream.len() - head.rest.len()];
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let is_read = bytes.len() < MAX_HEAD && lines.clone().count() < 10;
-    (is_read && lines.clone().all(|line| line.ends_with(b"\r\n"))).then(|| head.words()[0] == "HEAD")
+    let head = head.filter(|head| is_read_to_its_end(head, stream))?;
+    Some(matches!(head.words()[..], ["HEAD", _, ..]))
 }
 
 /// The status of a response that is all there, behind which the connection ends.

@@ -613,3 +613,10 @@ fn nothing_is_answered_or_sent_before_there_is_a_request() {
     assert_eq!(server.accept(START, Accept::new()), Err(AcceptError::NoRequest));
     assert_eq!(AcceptError::NoRequest.to_string(), "no request is waiting for an answer");
 }
+
+#[test]
+fn rfc_9110_section_9_3_2_the_answer_to_head_behind_an_empty_line_has_no_body() {
+    let record = at_every_split(|| Connection::server(&Config::new(), START), b"\r\nHEAD / HTTP/1.1\r\n\r\n");
+    assert!(record.output.starts_with(b"HTTP/1.1 400 "));
+    assert!(record.output.ends_with(b"\r\n\r\n"));
+}

@@ -114,7 +114,7 @@ impl ServerHandshake {
         let head = match self.reader.read(input) {
             Ok(None) => return Progress::More,
             Ok(Some(head)) => {
-                self.head_only = head.starts_with(b"HEAD ");
+                self.head_only = head.trim_ascii_start().starts_with(b"HEAD ");
                 Ok(head)
             }
             Err(HeadError::Malformed) => Err(Refusal::Malformed),
