@@ -59,7 +59,7 @@ pub async fn serve<H>(
     mut make: impl FnMut(SocketAddr) -> H,
 ) -> std::io::Result<()>
 where
-    H: Handler + Send + Unpin + 'static,
+    H: Handler + Send + 'static,
 {
     loop {
         match listener.accept().await {

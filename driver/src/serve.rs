@@ -66,7 +66,10 @@ where
     }
 }
 
-impl<I: Io + Unpin, T: Timer + Unpin, H: Handler + Unpin> Future for Serve<I, T, H> {
+/// A handler is never pinned.
+impl<I, T, H: Handler> Unpin for Serve<I, T, H> {}
+
+impl<I: Io + Unpin, T: Timer + Unpin, H: Handler> Future for Serve<I, T, H> {
     type Output = Result<Disconnect, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

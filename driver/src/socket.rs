@@ -3,6 +3,7 @@
 use core::ops::ControlFlow;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::io::{self, IoSlice};
 
 use sansocket::{Connection, Disconnect, Event, Input, Instant, Transport};
@@ -12,6 +13,9 @@ use crate::pool;
 
 /// After this many reads a poll lets other tasks run.
 const READS_PER_POLL: usize = 16;
+
+/// The stream has this long to get rid of what it holds once the connection is over.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// One write takes up to this many slices.
 const SLICES: usize = 16;
@@ -27,6 +31,8 @@ pub(crate) struct Socket<I, T> {
     unflushed: bool,
     shut: bool,
     eof: bool,
+    /// The connection is over, and the stream has until then to take what it was given.
+    linger: Option<Instant>,
     error: Option<io::Error>,
 }
 
@@ -49,6 +55,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             unflushed: false,
             shut: false,
             eof: false,
+            linger: None,
             error: None,
         }
     }
@@ -87,7 +94,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 return Poll::Ready(Some(value));
             }
             let written = self.poll_write(cx);
-            if self.poll_transport(cx).is_some() {
+            if self.poll_transport(cx).is_ready() {
                 return Poll::Ready(None);
             }
             if self.poll_timers(cx) {
@@ -116,8 +123,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         loop {
             let written = self.poll_write(cx);
-            if let Some(disconnect) = self.poll_transport(cx) {
-                return Poll::Ready(Err(disconnect));
+            if let Transport::Close(disconnect) = self.connection.transport() {
+                return Poll::Ready(Err(disconnect.clone()));
             }
             match written {
                 Poll::Ready(()) => return Poll::Ready(Ok(())),
@@ -232,10 +239,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         if self.unflushed {
             match Pin::new(&mut self.io).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(error)) => {
-                    self.unflushed = false;
-                    self.write_failed(error);
-                }
+                Poll::Ready(Err(error)) => self.write_failed(error),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -244,24 +248,31 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     fn write_failed(&mut self, error: io::Error) {
         self.error.get_or_insert(error);
-        self.connection.transport_failed();
+        self.unflushed = false;
+        // What has come from the peer is still received: it may have said all that it had to say before it went.
+        self.connection.write_failed(self.timer.now());
     }
 
-    /// Does what the connection wants done with the stream; its verdict, once it is over.
-    fn poll_transport(&mut self, cx: &mut Context<'_>) -> Option<Disconnect> {
+    /// Does what the connection wants done with the stream; ready once it is over.
+    fn poll_transport(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let over = match self.connection.transport() {
-            Transport::Open => return None,
-            Transport::ShutdownWrite => None,
-            Transport::Close(disconnect) => Some(disconnect.clone()),
+            Transport::Open => return Poll::Pending,
+            Transport::ShutdownWrite => false,
+            Transport::Close(_) => true,
         };
         if !self.shut && !self.unflushed {
-            match Pin::new(&mut self.io).poll_shutdown(cx) {
-                Poll::Pending => {}
-                // An error tells that the stream is gone already.
-                Poll::Ready(_) => self.shut = true,
-            }
+            // An error tells that the stream is gone already.
+            self.shut = Pin::new(&mut self.io).poll_shutdown(cx).is_ready();
         }
-        over
+        if !over {
+            return Poll::Pending;
+        }
+        if self.shut {
+            return Poll::Ready(());
+        }
+        let now = self.timer.now();
+        let deadline = *self.linger.get_or_insert(now + LINGER);
+        self.timer.poll_at(cx, deadline)
     }
 
     /// Whether a timer was due.

@@ -42,6 +42,10 @@ impl Connection {
         }
         if let Some(ending) = &mut self.ending {
             ending.received = Some(frame.clone().into_owned());
+            // The transport broke because the peer had said this.
+            if ending.cause == Cause::Lost {
+                ending.cause = Cause::Closed(Side::Remote);
+            }
         }
         // §7.1.1: the server closes the TCP connection first, the client waits for that.
         self.drain_as_is(now, self.role == Role::Server);
@@ -121,12 +125,7 @@ impl Connection {
             }
             Some(_) => {}
         }
-        // Our Close is the last thing in the outbox: it never went out.
-        if self.outbox.len() > 0
-            && let Some(ending) = &mut self.ending
-        {
-            ending.sent = None;
-        }
+        self.forget_unsent();
         self.outbox.clear();
         self.conclude();
     }
@@ -155,11 +154,32 @@ impl Connection {
         self.begin_close(now, Cause::TimedOut(timer), code.into());
     }
 
-    fn begin_close(&mut self, now: Instant, cause: Cause, frame: CloseFrame<'_>) {
-        let mut payload = [0; MAX_CONTROL_PAYLOAD];
-        let len = frame.encode(&mut payload);
-        self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
-        self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
+    /// Nothing can be sent any more.
+    pub(super) fn go_mute(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Open => {
+                self.ending = Some(Box::new(Disconnect::new(Cause::Lost)));
+                self.enter_closing(now);
+            }
+            Phase::Closing => self.forget_unsent(),
+            // Without its answer an opening handshake goes nowhere; and at the end there was only something left to write.
+            Phase::Asking(_) | Phase::Asked(_) | Phase::Draining { .. } | Phase::Closed => {
+                self.end(Cause::Lost);
+            }
+        }
+        self.outbox.clear();
+    }
+
+    /// Our Close is the last thing in the outbox: if anything is, it never went out.
+    fn forget_unsent(&mut self) {
+        if self.outbox.len() > 0
+            && let Some(ending) = &mut self.ending
+        {
+            ending.sent = None;
+        }
+    }
+
+    fn enter_closing(&mut self, now: Instant) {
         self.phase = Phase::Closing;
         self.progress = 0;
         self.lagging = false;
@@ -167,6 +187,14 @@ impl Connection {
         self.outgoing = None;
         self.pong = None;
         self.timers.close(now, self.options.close_timeout);
+    }
+
+    fn begin_close(&mut self, now: Instant, cause: Cause, frame: CloseFrame<'_>) {
+        let mut payload = [0; MAX_CONTROL_PAYLOAD];
+        let len = frame.encode(&mut payload);
+        self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
+        self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
+        self.enter_closing(now);
     }
 
     fn drain_as_is(&mut self, now: Instant, shutdown: bool) {

@@ -236,7 +236,14 @@ impl Connection {
         self.end_of_input(now)
     }
 
-    /// The transport cannot be written any more: what is queued is dropped, and the connection is over.
+    /// The transport cannot be written any more: what is queued is dropped, and nothing more can be sent. What the peer said before
+    /// it went can still be received, its Close too, until [`receive_eof`](Self::receive_eof) or for the time of
+    /// [`Config::close_timeout`].
+    pub fn write_failed(&mut self, now: Instant) {
+        self.go_mute(now);
+    }
+
+    /// The transport is gone, in both directions: the connection is over.
     pub fn transport_failed(&mut self) {
         self.end(Cause::Lost);
     }
