@@ -17,7 +17,7 @@ use crate::time::Span;
 /// |---|---|---|
 /// | [`max_head`](Self::max_head) | 16 KiB | 431, or the client gives up |
 /// | [`max_headers`](Self::max_headers) | 100 | 431, or the client gives up |
-/// | [`max_frame`](Self::max_frame) | 1 MiB | Close 1009 |
+/// | [`max_frame`](Self::max_frame) | that of the message | Close 1009 |
 /// | [`max_message`](Self::max_message) | 1 MiB | Close 1009 |
 /// | [`max_fragments`](Self::max_fragments) | 16,384 | Close 1008 |
 /// | [`high_water`](Self::high_water) | 64 KiB | input waits |
@@ -52,6 +52,9 @@ pub(crate) struct Options {
     pub(crate) pong_timeout: Span,
     pub(crate) close_timeout: Span,
 }
+
+/// Shorter than any round trip that is worth measuring.
+const MIN_INTERVAL: Span = Span::new(Duration::from_millis(1));
 
 /// What the ping interval is measured from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +117,7 @@ impl Config {
     pub const fn new() -> Self {
         Self {
             options: Options {
-                max_frame: 1 << 20,
+                max_frame: u64::MAX,
                 max_message: 1 << 20,
                 max_fragments: 16_384,
                 high_water: 64 << 10,
@@ -135,17 +138,17 @@ impl Config {
         }
     }
 
-    /// The longest message that is received, in bytes, and with it the longest frame.
+    /// The longest message that is received, in bytes.
     ///
     /// 1 MiB: what a message can make the receiver hold. Chat and control messages are far below, uploads set their own.
     pub const fn max_message(mut self, bytes: u64) -> Self {
         self.options.max_message = bytes;
-        self.options.max_frame = bytes;
         self
     }
 
-    /// The longest frame that is received, in bytes, if it is to differ from the longest message: set it after
-    /// [`max_message`](Self::max_message).
+    /// The longest frame that is received, in bytes, if it is to be shorter than the longest message.
+    ///
+    /// No limit of its own: a frame is never longer than its message may be.
     pub const fn max_frame(mut self, bytes: u64) -> Self {
         self.options.max_frame = bytes;
         self
@@ -217,12 +220,12 @@ impl Config {
 
     /// When to send a Ping.
     ///
-    /// At half the idle timeout: a browser cannot ping, so an idle timeout alone would cut off a quiet tab.
+    /// At half the idle timeout (and never more often than every millisecond): a browser cannot ping, so an idle timeout alone would cut off a quiet tab.
     pub const fn keepalive(mut self, keepalive: Keepalive) -> Self {
         (self.options.ping, self.options.ping_interval) = match keepalive {
             Keepalive::HalfIdle => (Ping::HalfIdle, Span::NONE),
-            Keepalive::AfterSilence(silence) => (Ping::Silence, Span::new(silence)),
-            Keepalive::Every(period) => (Ping::Period, Span::new(period)),
+            Keepalive::AfterSilence(silence) => (Ping::Silence, Span::new(silence).at_least(MIN_INTERVAL)),
+            Keepalive::Every(period) => (Ping::Period, Span::new(period).at_least(MIN_INTERVAL)),
             Keepalive::Off => (Ping::Silence, Span::NONE),
         };
         self
@@ -289,7 +292,7 @@ impl Options {
     /// The silence after which to ping, or the period of pings.
     pub(crate) const fn keepalive_interval(&self) -> Span {
         match self.ping {
-            Ping::HalfIdle => self.idle_timeout.half(),
+            Ping::HalfIdle => self.idle_timeout.half().at_least(MIN_INTERVAL),
             Ping::Silence | Ping::Period => self.ping_interval,
         }
     }

@@ -19,7 +19,7 @@ pub enum Event<'b> {
     /// A client's request was accepted, with this response: the connection is open.
     Open(Response),
     /// A client's request was answered with something else than a WebSocket: an error, a redirect, a page.
-    Refused(Response),
+    Rejected(Response),
     /// A whole message ([`Delivery::Whole`](crate::Delivery::Whole)). It may come after this side has begun to close the connection, by itself
     /// on a timeout too; answering fails with [`SendError::Closed`](crate::SendError::Closed) then.
     Message(Message<'b>),
@@ -39,7 +39,7 @@ impl Event<'_> {
         match self {
             Self::Request(request) => Event::Request(request),
             Self::Open(response) => Event::Open(response),
-            Self::Refused(response) => Event::Refused(response),
+            Self::Rejected(response) => Event::Rejected(response),
             Self::Message(message) => Event::Message(message.into_owned()),
             Self::Data(data) => Event::Data(data.into_owned()),
             Self::Ping(payload) => Event::Ping(Cow::Owned(payload.into_owned())),
@@ -79,6 +79,7 @@ pub struct Disconnect {
     pub(crate) cause: Cause,
     pub(crate) sent: Option<CloseFrame<'static>>,
     pub(crate) received: Option<CloseFrame<'static>>,
+    pub(crate) response: Option<Response>,
 }
 
 /// What began the end of a connection.
@@ -103,7 +104,7 @@ pub enum Cause {
 
 impl Disconnect {
     pub(crate) fn new(cause: Cause) -> Self {
-        Self { cause, sent: None, received: None }
+        Self { cause, sent: None, received: None, response: None }
     }
 
     /// What began it.
@@ -121,12 +122,17 @@ impl Disconnect {
         self.received.as_ref()
     }
 
+    /// The server's response, if it rejected a client's request and its body did not end in time, so that there was no event.
+    pub fn response(&self) -> Option<&Response> {
+        self.response.as_ref()
+    }
+
     /// Whether the closing handshake was completed: both Close frames (§7.1.4).
     pub fn is_clean(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
     }
 
-    /// Whether this is an end that applications expect: a closing handshake, or an HTTP answer of the application's own.
+    /// Whether this is an end in good order: a closing handshake, whatever its code, or an HTTP answer instead of a WebSocket.
     pub fn is_orderly(&self) -> bool {
         matches!(self.cause, Cause::Closed(_) | Cause::Rejected(_))
     }

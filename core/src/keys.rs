@@ -7,7 +7,6 @@ use core::fmt;
 /// They must come from the operating system or another strong source and be used for one connection only: a page that can
 /// predict masking keys can make a client put chosen bytes on the wire (§10.3). The core has no source of its own, so a
 /// client without a seed cannot be made.
-#[derive(Clone)]
 pub struct Seed([u8; 32]);
 
 impl Seed {

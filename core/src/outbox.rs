@@ -154,7 +154,6 @@ impl Outbox {
 
     /// `n` bytes have been written.
     pub(crate) fn written(&mut self, n: usize) {
-        debug_assert!(n <= self.ready, "more was written than there was");
         let mut n = n.min(self.ready);
         self.ready -= n;
         while let Some(chain) = &mut self.chained {
@@ -196,13 +195,13 @@ impl Outbox {
         (self.block.capacity() > 0).then(|| core::mem::take(&mut self.block))
     }
 
-    pub(crate) fn wants_block(&self) -> bool {
+    pub(crate) fn wants_output(&self) -> bool {
         self.block.capacity() == 0
     }
 
     /// Puts a block to use; returns it if there is one already.
     pub(crate) fn lend(&mut self, mut block: Vec<u8>) -> Option<Vec<u8>> {
-        if !self.wants_block() {
+        if !self.wants_output() {
             return Some(block);
         }
         block.clear();

@@ -78,6 +78,10 @@ impl Span {
         if self.0 == u64::MAX { self } else { Self(self.0 / 2) }
     }
 
+    pub(crate) const fn at_least(self, least: Self) -> Self {
+        if self.0 < least.0 { least } else { self }
+    }
+
     /// The end of this span after `start`: never, if there is none.
     pub(crate) const fn after(self, start: Instant) -> Instant {
         Instant(start.0.saturating_add(self.0))

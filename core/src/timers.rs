@@ -94,9 +94,13 @@ impl Timers {
     }
 
     /// The peer was not silent, although nothing was received.
-    pub(crate) fn rearm_idle(&mut self, now: Instant, options: &Options) {
-        self.heard = now;
-        self.idle = options.idle_timeout.after(now);
+    pub(crate) fn rearm(&mut self, timer: Timer, now: Instant, options: &Options) {
+        if timer == Timer::Pong {
+            self.pong = options.pong_timeout.after(now);
+        } else {
+            self.heard = now;
+            self.idle = options.idle_timeout.after(now);
+        }
     }
 
     /// The opening handshake must be over by then.
@@ -132,11 +136,12 @@ impl Timers {
 
     /// A Ping of ours goes out with this payload: the one before again while its Pong is not back, since the peer may
     /// answer only the newest (§5.5.3) and its round trip may be longer than the interval.
-    pub(crate) fn ping(&mut self, now: Instant, options: &Options) -> [u8; 8] {
+    pub(crate) fn ping(&mut self, now: Instant, options: &Options, paused: bool) -> [u8; 8] {
         if self.pinged == Instant::NEVER {
             self.nonce = self.nonce.wrapping_add(1);
             self.pinged = now;
-            self.pong = options.pong_timeout.after(now);
+            // What cannot be heard is not waited for; `open` makes up for it.
+            self.pong = if paused { Instant::NEVER } else { options.pong_timeout.after(now) };
         }
         self.nonce.to_be_bytes()
     }

@@ -101,20 +101,22 @@ impl<Info> Mailbox<Info> {
         Address(Arc::clone(self.0.get_or_insert_with(new)))
     }
 
-    /// The next thing that was sent here; never `None` once there is an address, since another may be made of it.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Info> {
+    /// Ready when something was sent here; else its sender wakes the task.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(shared) = &self.0 else { return Poll::Pending };
         let mut state = shared.lock();
-        match state.queue.pop_front() {
-            Some(info) => Poll::Ready(info),
-            None => {
-                match &mut state.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
+        if !state.queue.is_empty() {
+            return Poll::Ready(());
         }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn next(&self) -> Option<Info> {
+        self.0.as_ref()?.lock().queue.pop_front()
     }
 }
 

@@ -98,10 +98,7 @@ pub async fn connect<I: Io + Unpin, T: Timer + Unpin>(
     let mut socket = Socket::new(io, timer, |now| Connection::client(config, request, seed, now));
     match next(&mut socket).await? {
         Event::Open(response) => Ok((WebSocket::new(socket), response)),
-        Event::Refused(response) => {
-            finish(&mut socket).await;
-            Err(Error::Rejected(Box::new(response)))
-        }
+        Event::Rejected(response) => Err(Error::Rejected(Box::new(response))),
         _ => Err(end(&mut socket)),
     }
 }
@@ -124,7 +121,10 @@ fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
         return Error::Io(error);
     }
     match socket.connection.transport() {
-        Transport::Close(disconnect) => Error::disconnected(disconnect),
+        Transport::Close(disconnect) => match disconnect.response() {
+            Some(response) => Error::Rejected(Box::new(response.clone())),
+            None => Error::disconnected(disconnect),
+        },
         Transport::Open | Transport::ShutdownWrite => {
             Error::Disconnected(Box::new(Disconnect::from(Cause::Lost)))
         }

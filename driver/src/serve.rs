@@ -15,8 +15,9 @@ use crate::incoming::Incoming;
 use crate::io::{Io, Timer};
 use crate::socket::Socket;
 
-/// This many things from addresses are handled before the stream gets its turn.
+/// This many things from addresses are handled before the stream gets its turn, and so many turns before other tasks do.
 const INFOS_PER_TURN: usize = 64;
+const TURNS_PER_POLL: usize = 16;
 
 /// A server's connection with its handler, from the request to the end: the future of one connection's task.
 ///
@@ -116,33 +117,37 @@ fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
     handler: &mut H,
     mailbox: &mut Mailbox<H::Info>,
 ) -> Poll<()> {
-    loop {
-        let more = deliver_infos(cx, socket, handler, mailbox);
+    for _ in 0..TURNS_PER_POLL {
+        deliver_infos(cx, socket, handler, mailbox);
         let events = socket.poll_events(cx, |connection, now, event| {
             on_event(connection, now, event, handler, mailbox);
             ControlFlow::<()>::Continue(())
         });
-        match events {
-            Poll::Ready(_) => return Poll::Ready(()),
-            // What the infos sent is written, or waits for the stream, which wakes the task.
-            Poll::Pending if more && has_room(&socket.connection) => {}
-            Poll::Pending => return Poll::Pending,
+        if events.is_ready() {
+            return Poll::Ready(());
+        }
+        // What keeps infos waiting is the stream, which wakes the task; else the next one does, even if the first address
+        // was only made just now.
+        if !has_room(&socket.connection) || mailbox.poll_ready(cx).is_pending() {
+            return Poll::Pending;
         }
     }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
-/// Hands over what addresses sent, while the peer reads what is sent to it; whether there may be more.
+/// Hands over some of what addresses sent, while the peer reads what is sent to it.
 fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
     cx: &mut Context<'_>,
     socket: &mut Socket<I, T>,
     handler: &mut H,
     mailbox: &mut Mailbox<H::Info>,
-) -> bool {
+) {
     for _ in 0..INFOS_PER_TURN {
-        if !has_room(&socket.connection) {
-            return true;
+        if !has_room(&socket.connection) || mailbox.poll_ready(cx).is_pending() {
+            return;
         }
-        let Poll::Ready(info) = mailbox.poll_next(cx) else { return false };
+        let Some(info) = mailbox.next() else { return };
         socket.lend();
         let now = socket.now();
         if socket.connection.state() == State::Open {
@@ -150,7 +155,6 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
             settle(outcome, &mut socket.connection, now);
         }
     }
-    true
 }
 
 fn has_room(connection: &Connection) -> bool {

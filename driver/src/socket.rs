@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 
-use sansocket::{Connection, Disconnect, Event, Input, Instant, Transport};
+use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Transport};
 
 use crate::io::{Io, Timer};
 use crate::pool;
@@ -31,6 +31,8 @@ pub(crate) struct Socket<I, T> {
     unflushed: bool,
     shut: bool,
     eof: bool,
+    /// Writing failed.
+    broken: bool,
     /// The connection is over, and the stream has until then to take what it was given.
     linger: Option<Instant>,
     error: Option<io::Error>,
@@ -55,6 +57,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             unflushed: false,
             shut: false,
             eof: false,
+            broken: false,
             linger: None,
             error: None,
         }
@@ -97,25 +100,29 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             if self.poll_transport(cx).is_ready() {
                 return Poll::Ready(None);
             }
+            let reads_on = self.input.is_empty() && self.connection.wants_read() && !self.eof;
+            // Before the timers: a peer whose bytes wait to be read is not silent.
+            if reads_on && reads < READS_PER_POLL {
+                reads += 1;
+                if self.poll_read(cx, &mut visit).is_ready() {
+                    continue;
+                }
+            }
             if self.poll_timers(cx) {
                 continue;
             }
-            if !self.input.is_empty() || !self.connection.wants_read() || self.eof {
-                // Output must go first. If it just did, input that waited for that can be taken.
-                if written.is_ready() && !self.input.is_empty() && self.connection.wants_read() {
-                    continue;
+            if reads_on {
+                if reads == READS_PER_POLL {
+                    cx.waker().wake_by_ref();
                 }
-                self.input.shrink();
                 return Poll::Pending;
             }
-            if reads == READS_PER_POLL {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            // Output must go first. If it just did, input that waited for that can be taken.
+            if written.is_ready() && !self.input.is_empty() && self.connection.wants_read() {
+                continue;
             }
-            reads += 1;
-            if self.poll_read(cx, &mut visit).is_pending() {
-                return Poll::Pending;
-            }
+            self.input.shrink();
+            return Poll::Pending;
         }
     }
 
@@ -125,6 +132,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             let written = self.poll_write(cx);
             if let Transport::Close(disconnect) = self.connection.transport() {
                 return Poll::Ready(Err(disconnect.clone()));
+            }
+            if self.broken {
+                return Poll::Ready(Err(Cause::Lost.into()));
             }
             match written {
                 Poll::Ready(()) => return Poll::Ready(Ok(())),
@@ -136,7 +146,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// Writes until less than `most` bytes are queued.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Disconnect>> {
-        if self.connection.buffered() < most {
+        if self.connection.buffered() < most && !self.broken {
             return Poll::Ready(Ok(()));
         }
         match self.poll_flush(cx) {
@@ -147,7 +157,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// Lends the connection a block for its output, if one is there for it.
     pub(crate) fn lend(&mut self) {
-        if self.connection.wants_block()
+        if self.connection.wants_output()
             && let Some(block) = pool::take_output()
             && let Some(block) = self.connection.lend_output(block)
         {
@@ -248,6 +258,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     fn write_failed(&mut self, error: io::Error) {
         self.error.get_or_insert(error);
+        self.broken = true;
         self.unflushed = false;
         // What has come from the peer is still received: it may have said all that it had to say before it went.
         self.connection.write_failed(self.timer.now());

@@ -30,7 +30,9 @@ pub struct WebSocket<I, T> {
 }
 
 impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
-    pub(crate) fn new(socket: Socket<I, T>) -> Self {
+    pub(crate) fn new(mut socket: Socket<I, T>) -> Self {
+        // `feed` waits for room, so receiving need not: two programs that send at once must not wait for each other.
+        socket.connection.set_backpressure(false);
         Self { socket, wakers: Wakers::default(), ended: false }
     }
 

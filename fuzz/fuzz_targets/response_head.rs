@@ -47,12 +47,12 @@ fn check(record: &Record, stream: &[u8], accept: &[u8]) {
             frames::check_answers(&Output::read(Role::Client, request.rest), &expected, true);
             frames::check_end(Role::Client, record, &expected, false);
         }
-        Some(Event::Refused(response)) => {
+        Some(Event::Rejected(response)) => {
             assert_eq!(record.events.len(), 1);
             let head = answer(stream).expect("a head");
             assert_eq!(head.words()[1].parse(), Ok(response.status().get()));
-            assert!(response.status().get() >= 200 && response.payload().len() <= 64 * 1024);
-            assert!(response.payload().len() <= head.rest.len());
+            assert!(response.status().get() >= 200 && response.body().len() <= 64 * 1024);
+            assert!(response.body().len() <= head.rest.len());
             assert_eq!(record.end.cause(), &Cause::Rejected(response.status()));
         }
         Some(event) => panic!("{event:?} before an answer"),

@@ -195,11 +195,11 @@ impl Session {
             Op::Reclaim => {
                 let block = self.connection.reclaim_output();
                 assert!(
-                    block.is_none() || self.connection.transmit().is_empty() && self.connection.wants_block()
+                    block.is_none() || self.connection.transmit().is_empty() && self.connection.wants_output()
                 );
             }
             Op::Lend { len } => {
-                let wanted = self.connection.wants_block();
+                let wanted = self.connection.wants_output();
                 let back = self.connection.lend_output(vec![0xAA; usize::from(len)]);
                 assert_eq!(back.is_none(), wanted);
             }
@@ -286,7 +286,7 @@ impl Session {
         }
         let result = self.connection.accept(self.now, accept);
         if result.is_ok() && self.connection.state() == State::Open {
-            assert_eq!(self.connection.agreed().unwrap().subprotocol.is_some(), subprotocol);
+            assert_eq!(self.connection.agreed().unwrap().subprotocol().is_some(), subprotocol);
             if let Some(settings) = settings {
                 self.configure(&settings);
             }
@@ -377,7 +377,7 @@ impl Session {
 
     fn eof(&mut self) {
         let event = self.connection.receive_eof(self.now);
-        assert!(matches!(event, None | Some(Event::Refused(_))));
+        assert!(matches!(event, None | Some(Event::Rejected(_))));
         assert!(event.is_none() || self.state == State::Connecting);
         // Its last words may still be written.
         assert!(self.connection.state() == State::Closed || self.connection.buffered() > 0);

@@ -169,7 +169,7 @@ fn the_chat_serves_its_page_and_tells_everybody() {
 
     let mut first = Client::open(&example, "/chat");
     let agreed = first.connection.agreed().expect("it is open");
-    assert_eq!(agreed.subprotocol.as_deref(), Some("chat"));
+    assert_eq!(agreed.subprotocol(), Some("chat"));
     assert_eq!(first.hear(), Message::text("joined\t1\t1\t"));
     let mut second = Client::open(&example, "/chat");
     assert_eq!(second.hear(), Message::text("joined\t2\t2\t"));

@@ -187,7 +187,8 @@ fn check_fault(
 ) {
     let after = wire::frame(role, wire::TEXT, "after");
     let stream = [before, faulty, b"payload", &after].concat();
-    let record = at_every_split(|| open(role, &Config::new()), &stream);
+    let config = Config::new().max_frame(1 << 20);
+    let record = at_every_split(|| open(role, &config), &stream);
     assert_eq!(record.events, events, "{faulty:02x?}");
     wire::assert_failed(role, &record, error, code);
 }

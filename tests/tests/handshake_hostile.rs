@@ -472,7 +472,7 @@ fn threats_t12_what_an_application_puts_in_a_head_comes_out_the_same_or_not_at_a
         let value = random.text("ab;\"\t, :\r\n\0\u{e9}\u{7f}\u{85}\u{2028}");
         let field = (name.clone(), value.clone().into_bytes());
         let made = Accept::new().header(&name, &value);
-        let response = Response::new(Status::NOT_FOUND).header(&name, &value);
+        let response = Response::new(Status::NOT_FOUND).with_header(&name, &value);
         let asked = ClientRequest::new("ws://x").unwrap().header(&name, &value);
         assert_eq!((made.is_ok(), response.is_ok()), (asked.is_ok(), asked.is_ok()), "{name:?} {value:?}");
         let (Ok(made), Ok(response), Ok(asked)) = (made, response, asked) else {

@@ -310,7 +310,7 @@ impl World {
                     | Event::Pong(_)
                     | Event::Request(_)
                     | Event::Open(_)
-                    | Event::Refused(_) => {}
+                    | Event::Rejected(_) => {}
                     other => panic!("{other:?}"),
                 }
             }

@@ -56,7 +56,7 @@ fn a_message_of_exactly_the_limit_is_received_and_one_byte_more_fails_with_its_h
                 assert_eq!((message_len(&events), left), (Some(fits.len()), 0));
                 for over in [1, 2, 1000] {
                     let len = limit + over;
-                    let error = FrameTooBig { len, max: limit };
+                    let error = MessageTooBig { len, max: limit };
                     assert_fails_at_once(open(role, &config), &header(role, 0x82, len), error, 1009);
                 }
             }

@@ -47,6 +47,10 @@ impl Connection {
                 ending.cause = Cause::Closed(Side::Remote);
             }
         }
+        // Without a Close of ours on its way there is nothing to wait for.
+        if self.ending.as_ref().is_some_and(|ending| ending.sent.is_none()) {
+            return self.conclude();
+        }
         // §7.1.1: the server closes the TCP connection first, the client waits for that.
         self.drain_as_is(now, self.role == Role::Server);
     }
@@ -69,7 +73,7 @@ impl Connection {
                 self.end(
                     response.as_ref().map_or(Cause::Lost, |response| Cause::Rejected(response.status())),
                 );
-                return response.map(Event::Refused);
+                return response.map(Event::Rejected);
             }
             Phase::Draining { eof, .. } if self.outbox.len() > 0 => *eof = true,
             Phase::Draining { .. } | Phase::Closed => self.conclude(),
@@ -92,8 +96,8 @@ impl Connection {
                     }
                 }
                 // We do not listen while the peer has to read first: that it does is what we hear.
-                Timer::Idle if self.is_backed_up() && self.has_progressed() => {
-                    self.timers.rearm_idle(now, &self.options);
+                Timer::Idle | Timer::Pong if self.has_progressed() => {
+                    self.timers.rearm(timer, now, &self.options);
                 }
                 Timer::Idle => self.time_out(now, timer, CloseCode::NORMAL_CLOSURE),
                 Timer::Pong => self.time_out(now, timer, CloseCode::INTERNAL_ERROR),
@@ -193,7 +197,9 @@ impl Connection {
         let mut payload = [0; MAX_CONTROL_PAYLOAD];
         let len = frame.encode(&mut payload);
         self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
-        self.ending = Some(Box::new(Disconnect { cause, sent: Some(frame.into_owned()), received: None }));
+        let mut ending = Disconnect::new(cause);
+        ending.sent = Some(frame.into_owned());
+        self.ending = Some(Box::new(ending));
         self.enter_closing(now);
     }
 

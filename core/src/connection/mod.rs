@@ -31,7 +31,7 @@ pub enum Role {
 }
 
 /// An end of a connection that is already open, for [`Connection::established`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Endpoint {
     /// A client, with the randomness for its masking keys.
     Client(Seed),
@@ -79,11 +79,14 @@ pub struct Connection {
     outbox: Outbox,
     outgoing: Option<Outgoing>,
     timers: Timers,
-    /// Bytes written since a timer last asked: a peer that reads is alive.
+    /// Bytes written, since the peer was last heard or a timer asked, while it could not be heard: it is alive if it reads.
     progress: u32,
     /// There were enough of them the last time.
     lagging: bool,
     paused: bool,
+    /// Input waits for output.
+    backpressure: bool,
+    opened: bool,
     /// A client's masking keys.
     keys: Option<Box<Keys>>,
     /// A Pong that waits for room in the outbox: the answer to the newest Ping only (§5.5.3).
@@ -188,6 +191,8 @@ impl Connection {
             progress: 0,
             lagging: false,
             paused: false,
+            backpressure: true,
+            opened: false,
             keys: None,
             pong: None,
             agreed: None,
@@ -224,14 +229,15 @@ impl Connection {
         };
         if input.remaining() < offered {
             self.timers.heard(now);
+            self.progress = 0;
         }
         event
     }
 
-    /// The transport has no more to read: its end came, or an error. Harmless to repeat, and [`wants_read`](Self::wants_read) is
-    /// false from here on.
+    /// The transport has no more to read: its end came, or an error. Offer what [`receive`](Self::receive) left before this, since
+    /// nothing is taken any more. Harmless to repeat; [`wants_read`](Self::wants_read) is false from here on.
     ///
-    /// The event is a client's [`Event::Refused`], if the response's body ended only now.
+    /// The event is a client's [`Event::Rejected`], if the response's body ended only now.
     pub fn receive_eof(&mut self, now: Instant) -> Option<Event<'static>> {
         self.end_of_input(now)
     }
@@ -248,7 +254,8 @@ impl Connection {
         self.end(Cause::Lost);
     }
 
-    /// Time has passed: does what is due. Early and late calls are harmless.
+    /// Time has passed: does what is due. Early and late calls are harmless, but hand in first what has arrived: a peer
+    /// whose bytes wait to be read is not silent.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.run_timers(now);
     }
@@ -262,10 +269,13 @@ impl Connection {
         Transmit::new(&self.outbox)
     }
 
-    /// The first `n` bytes of [`transmit`](Self::transmit) have been written: no more than it shows.
+    /// The first `n` bytes of [`transmit`](Self::transmit) have been written. If the connection has dropped them meanwhile, that makes
+    /// no difference.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
-        self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        if !matches!(self.phase, Phase::Open) || self.is_backed_up() {
+            self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        }
         self.outbox.written(n);
         if self.pong.is_some() {
             self.send_waiting_pong();
@@ -283,8 +293,8 @@ impl Connection {
     }
 
     /// Whether the connection has no output block, so that [`lend_output`](Self::lend_output) would be of use.
-    pub fn wants_block(&self) -> bool {
-        self.outbox.wants_block()
+    pub fn wants_output(&self) -> bool {
+        self.outbox.wants_output()
     }
 
     /// Lends a block of memory for output; what is in it is dropped. It comes back if the connection has one already.
@@ -337,15 +347,10 @@ impl Connection {
         }
     }
 
-    /// What was agreed upon in the opening handshake.
+    /// What was agreed upon in the opening handshake, if there was one to the end.
     pub fn agreed(&self) -> Option<&Agreed> {
         static NOTHING: Agreed = Agreed::new();
-        match self.phase {
-            Phase::Asking(_) | Phase::Asked(_) => None,
-            Phase::Open | Phase::Closing | Phase::Draining { .. } | Phase::Closed => {
-                Some(self.agreed.as_deref().unwrap_or(&NOTHING))
-            }
-        }
+        self.opened.then(|| self.agreed.as_deref().unwrap_or(&NOTHING))
     }
 
     /// How many bytes of output are queued, those that wait behind a fragment included.
@@ -398,6 +403,15 @@ impl Connection {
         self.paused
     }
 
+    /// Whether input waits while [`Config::high_water`] bytes of output do. It does by default, so that a program that answers what
+    /// it receives cannot be made to queue without bound.
+    ///
+    /// Turn it off for a program that sends on its own account and paces itself by [`buffered`](Self::buffered): if both
+    /// ends sent a lot and neither read before the other did, both would wait for ever.
+    pub fn set_backpressure(&mut self, on: bool) {
+        self.backpressure = on;
+    }
+
     /// Puts other settings to use: limits for what comes next, timers from now on. What is about the opening handshake
     /// is over and makes no difference.
     pub fn set_options(&mut self, now: Instant, config: &Config) {
@@ -417,6 +431,7 @@ impl Connection {
 
     fn open(&mut self, agreed: Agreed, now: Instant) {
         self.phase = Phase::Open;
+        self.opened = true;
         self.agreed = (agreed != Agreed::new()).then(|| Box::new(agreed));
         self.timers.open(now, &self.options);
         if self.paused {

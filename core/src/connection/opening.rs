@@ -64,12 +64,12 @@ impl Connection {
             }
             Answer::Refused(response) => {
                 let _ = input.take(usize::MAX);
-                self.drain(now, Cause::Rejected(response.status()), true);
-                Some(Event::Refused(response))
+                self.end(Cause::Rejected(response.status()));
+                Some(Event::Rejected(response))
             }
             Answer::Failed(error) => {
                 let _ = input.take(usize::MAX);
-                self.drain(now, Cause::Handshake(error), true);
+                self.end(Cause::Handshake(error));
                 None
             }
         }
@@ -77,15 +77,20 @@ impl Connection {
 
     /// The handshake took too long.
     pub(super) fn handshake_timed_out(&mut self, now: Instant, cause: Cause) {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Asked(handshake) if !handshake.is_untouched() => {
                 self.respond(now, &Refusal::TimedOut.response(), cause);
             }
-            Phase::Asking(handshake) => {
+            Phase::Asking(handshake) => match handshake.receive_eof() {
                 // It was refused; only the end of the body is missing.
-                let cause = handshake.refused().map_or(cause, Cause::Rejected);
-                self.end(cause);
-            }
+                Some(response) => {
+                    self.end(Cause::Rejected(response.status()));
+                    if let Some(ending) = &mut self.ending {
+                        ending.response = Some(response);
+                    }
+                }
+                None => self.end(cause),
+            },
             Phase::Asked(_) | Phase::Open | Phase::Closing | Phase::Draining { .. } | Phase::Closed => {
                 self.end(cause);
             }

@@ -47,26 +47,27 @@ impl Connection {
 
     /// Whether nothing may be taken: paused, or too much output waits to be written.
     pub(super) fn is_stopped(&self) -> bool {
-        self.paused || self.outbox.ready() >= self.options.high_water
+        self.paused || self.is_over_high_water(self.outbox.ready())
     }
 
     /// Whether something may not be taken before output is written.
     pub(super) fn is_backed_up(&self) -> bool {
-        self.outbox.ready() >= self.options.high_water || self.inbound_waits()
+        self.is_over_high_water(self.outbox.ready()) || self.inbound_waits()
     }
 
-    /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait: control frames pass them,
-    /// more work for the outbox does not.
+    /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait: control frames pass
+    /// them, more work for the outbox does not.
     pub(super) fn inbound_waits(&self) -> bool {
-        self.has_no_room() && self.inbound.frame.map_or(self.inbound.held, |frame| !frame.opcode.is_control())
+        self.is_over_high_water(self.outbox.len())
+            && self.inbound.frame.map_or(self.inbound.held, |frame| !frame.opcode.is_control())
     }
 
-    fn has_no_room(&self) -> bool {
-        self.outbox.len() >= self.options.high_water
+    fn is_over_high_water(&self, bytes: usize) -> bool {
+        bytes >= self.options.high_water && self.backpressure
     }
 
     fn receive_header<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
-        self.inbound.held = self.has_no_room() && self.decoder.next_is_data(input);
+        self.inbound.held = self.is_over_high_water(self.outbox.len()) && self.decoder.next_is_data(input);
         if self.inbound.held {
             return Ok(Step::Wait);
         }

@@ -93,7 +93,7 @@ impl Connection {
     pub fn probe(&mut self, now: Instant) -> Result<(), SendError> {
         self.check_open()?;
         self.check_room()?;
-        let payload = self.timers.ping(now, &self.options);
+        let payload = self.timers.ping(now, &self.options, self.paused);
         self.outbox.control(Opcode::Ping, &payload, self.keys.as_deref_mut());
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::head::Fields;
+use super::head::{Fields, list};
 use super::response::Status;
 use crate::frame::Input;
 
@@ -39,12 +39,19 @@ impl Body {
         if !status.has_body() {
             return Self::Length(0);
         }
-        if fields.has_token("transfer-encoding", "chunked") {
-            return Self::Chunked(Chunks::Size(0));
+        match fields.all("transfer-encoding").flat_map(list).last() {
+            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => return Self::Chunked(Chunks::Size(0)),
+            Some(_) => return Self::UntilEof,
+            None => {}
         }
-        let length = fields.one("content-length").ok().flatten();
-        let length = length.and_then(|length| core::str::from_utf8(length).ok()?.parse().ok());
-        length.map_or(Self::UntilEof, Self::Length)
+        let mut lengths = fields.all("content-length").flat_map(list);
+        match lengths.next() {
+            // Repeating it is allowed, contradicting it is not.
+            Some(length) if lengths.all(|other| other == length) => {
+                parse(length).map_or(Self::UntilEof, Self::Length)
+            }
+            _ => Self::UntilEof,
+        }
     }
 
     /// Appends what `input` has of the body to `body`, and nothing else; whether that was the last of it, or enough.
@@ -103,10 +110,19 @@ impl Chunks {
     }
 }
 
+fn parse(length: &[u8]) -> Option<u64> {
+    let digits = length.iter().all(u8::is_ascii_digit);
+    core::str::from_utf8(length).ok()?.parse().ok().filter(|_| digits)
+}
+
 /// Appends up to `most` bytes of `input` to `body`, as far as that may grow; how many were taken.
 fn take(input: &mut Input<'_>, most: u64, body: &mut Vec<u8>) -> u64 {
     let bytes = input.take(usize::try_from(most).unwrap_or(usize::MAX));
     let kept = bytes.len().min(MAX - body.len());
+    if body.capacity() - body.len() < kept {
+        // Doubling, but never beyond the limit.
+        body.reserve_exact(kept.max(body.len().min(MAX - body.len())));
+    }
     body.extend_from_slice(&bytes[..kept]);
     u64::try_from(bytes.len()).unwrap_or(most)
 }

@@ -179,7 +179,7 @@ impl ClientHandshake {
         }
         let key = key::encode(nonce);
         let handshake = Self {
-            reader: HeadReader::new(config.max_head, config.max_headers),
+            reader: HeadReader::response(config.max_head, config.max_headers),
             accept: key::accept(key.as_bytes()),
             offered: request.subprotocols.clone(),
             interim: 0,
@@ -223,11 +223,6 @@ impl ClientHandshake {
             Some(refused) => Answer::Refused(refused.response),
             None => Answer::More,
         }
-    }
-
-    /// The status of a refusal whose body is not complete.
-    pub(crate) fn refused(&self) -> Option<Status> {
-        self.refused.as_ref().map(|refused| refused.response.status())
     }
 
     /// The response whose body ends with the connection.

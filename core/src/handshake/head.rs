@@ -16,6 +16,8 @@ pub(super) struct HeadReader {
     lines: usize,
     max_head: usize,
     max_headers: usize,
+    /// A server ignores an empty line before the request (RFC 9112 §2.2).
+    empty_line_allowed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,12 @@ pub(super) enum HeadError {
 }
 
 impl HeadReader {
-    pub(super) fn new(max_head: usize, max_headers: usize) -> Self {
-        Self { bytes: Vec::new(), line: 0, lines: 0, max_head, max_headers }
+    pub(super) fn request(max_head: usize, max_headers: usize) -> Self {
+        Self { empty_line_allowed: true, ..Self::response(max_head, max_headers) }
+    }
+
+    pub(super) fn response(max_head: usize, max_headers: usize) -> Self {
+        Self { bytes: Vec::new(), line: 0, lines: 0, max_head, max_headers, empty_line_allowed: false }
     }
 
     /// Whether nothing has come.
@@ -43,16 +49,19 @@ impl HeadReader {
             if !line.ends_with(b"\r\n") {
                 return Err(HeadError::Malformed);
             }
-            let is_empty = line.len() == 2;
-            // A server ignores an empty line before the request line (RFC 9112 §2.2); the parser skips it.
-            if is_empty && self.line > 0 && self.lines > 0 {
+            if line.len() > 2 {
+                self.line = self.bytes.len();
+                self.lines += 1;
+                // The first line is no header.
+                if self.lines.saturating_sub(1) > self.max_headers {
+                    return Err(HeadError::TooManyHeaders);
+                }
+            } else if self.lines > 0 {
                 return Ok(Some(core::mem::take(&mut self.bytes)));
-            }
-            self.line = self.bytes.len();
-            self.lines += usize::from(!is_empty);
-            // The first line is no header.
-            if self.lines > self.max_headers + 1 {
-                return Err(HeadError::TooManyHeaders);
+            } else if core::mem::replace(&mut self.empty_line_allowed, false) {
+                self.bytes.clear();
+            } else {
+                return Err(HeadError::Malformed);
             }
         }
         self.append(input.take(usize::MAX))?;
@@ -61,12 +70,17 @@ impl HeadReader {
 
     /// Begins anew, for the response behind an interim one.
     pub(super) fn restart(&mut self) {
-        *self = Self::new(self.max_head, self.max_headers);
+        *self = Self::response(self.max_head, self.max_headers);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
         if self.bytes.len() + bytes.len() > self.max_head {
             return Err(HeadError::TooLong);
+        }
+        let len = self.bytes.len();
+        if self.bytes.capacity() - len < bytes.len() {
+            // Doubling, but never beyond the limit.
+            self.bytes.reserve_exact(bytes.len().max(len.min(self.max_head - len)));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())

@@ -26,10 +26,8 @@ use alloc::string::String;
 
 /// What both ends agreed upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Agreed {
-    /// The subprotocol (§1.9), if one was chosen.
-    pub subprotocol: Option<String>,
+    subprotocol: Option<String>,
 }
 
 impl Agreed {
@@ -39,8 +37,13 @@ impl Agreed {
     }
 
     /// With this subprotocol.
-    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+    pub fn with_subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocol = Some(name.into());
         self
+    }
+
+    /// The subprotocol (§1.9), if one was chosen.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 }

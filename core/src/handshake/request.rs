@@ -87,7 +87,7 @@ impl Request {
     }
 
     /// The page that opens the WebSocket: `Origin`, or in versions 7 and 8 `Sec-WebSocket-Origin`.
-    /// A value that is not UTF-8 is as good as `null`.
+    /// Empty, which no origin is, if the value is not UTF-8.
     pub fn origin(&self) -> Option<&str> {
         let fields = &self.0.fields;
         let draft = match self.version() {
@@ -95,7 +95,7 @@ impl Request {
             Some(Version::V13) | None => None,
         };
         let value = fields.all("origin").next().or(draft)?;
-        Some(core::str::from_utf8(value).unwrap_or("null"))
+        Some(core::str::from_utf8(value).unwrap_or_default())
     }
 
     /// The version of the protocol; `None` if this is no upgrade.
@@ -158,7 +158,9 @@ impl Request {
         };
         let (host, path) = split_target(target);
         let is_path = path.starts_with('/') || host.is_some() || (method == "OPTIONS" && target == "*");
-        if !is_path || !host.is_none_or(url::is_authority) {
+        let is_host = |host: &str| !host.is_empty() && url::is_authority(host);
+        // A fragment is never sent; who reads one as a part of the path disagrees with who does not.
+        if !is_path || target.contains('#') || !host.is_none_or(is_host) {
             return Err(Refusal::Malformed);
         }
         let fields = parsed.headers.iter().map(|header| Field::locate(head, header)).collect();
@@ -185,6 +187,9 @@ impl Request {
             Ok(Some(key)) if key::is_valid(key) => key.try_into().map_err(|_| Refusal::Key)?,
             _ => return Err(Refusal::Key),
         };
+        if fields.one("origin").is_err() || fields.one("sec-websocket-origin").is_err() {
+            return Err(Refusal::Malformed);
+        }
         let mut offered: SmallVec<[&[u8]; 8]> = fields.all("sec-websocket-protocol").flat_map(list).collect();
         offered.sort_unstable();
         if !offered.iter().all(|name| is_token(name)) || offered.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -220,7 +225,7 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 
 /// Whether the request line is one of some version of HTTP (RFC 9112 §3), and not just broken.
 fn names_version(head: &[u8]) -> bool {
-    let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut parts = line.split(|byte| *byte == b' ');
     let version = parts.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
     parts.next().is_none() && matches!(version, Some([b'0'..=b'9', b'.', b'0'..=b'9']))

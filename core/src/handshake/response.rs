@@ -122,26 +122,26 @@ impl Response {
     ///
     /// # Errors
     /// [`InvalidHeader`] if it cannot stand in a head as it is, or is the library's to write.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         check_field(name, value)?;
         self.headers.push((name.into(), value.into()));
         Ok(self)
     }
 
     /// With a body.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
     /// With a body of plain text, and its `Content-Type`.
     pub fn text(self, text: impl Into<String>) -> Self {
-        self.with_raw("Content-Type", "text/plain; charset=utf-8").body(text.into())
+        self.with_raw("Content-Type", "text/plain; charset=utf-8").with_body(text.into())
     }
 
     /// With a body of HTML, and its `Content-Type`.
     pub fn html(self, html: impl Into<String>) -> Self {
-        self.with_raw("Content-Type", "text/html; charset=utf-8").body(html.into())
+        self.with_raw("Content-Type", "text/html; charset=utf-8").with_body(html.into())
     }
 
     /// The status.
@@ -155,13 +155,13 @@ impl Response {
     }
 
     /// The value of the first header field of this name, in any case, if it is UTF-8.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers().find(|(have, _)| have.eq_ignore_ascii_case(name))?;
         core::str::from_utf8(value).ok()
     }
 
     /// The body. Of a response that a client got, what came of it, at most 64 KiB.
-    pub fn payload(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -190,7 +190,7 @@ impl Response {
             field(&mut out, "Content-Length", alloc::format!("{}", self.body.len()).as_bytes());
         }
         // Whoever sends `Upgrade` must list it (RFC 9110 §7.8).
-        let upgrade = self.get("upgrade").is_some();
+        let upgrade = self.header("upgrade").is_some();
         field(&mut out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
         out.extend_from_slice(b"\r\n");
         if !head_only && self.status.has_body() {

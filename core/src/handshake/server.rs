@@ -33,6 +33,13 @@ impl Accept {
         self
     }
 
+    /// With the first subprotocol that the client offers and is among `supported`, if there is one. Without one the client may go on
+    /// or not (§4.1); to refuse it, answer with a response instead.
+    pub fn first_subprotocol(mut self, request: &Request, supported: &[&str]) -> Self {
+        self.subprotocol = request.subprotocols().find(|offered| supported.contains(offered)).map(Into::into);
+        self
+    }
+
     /// With a header field in the response, such as `Set-Cookie`.
     ///
     /// # Errors
@@ -89,7 +96,7 @@ pub(crate) enum Progress {
 impl ServerHandshake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            reader: HeadReader::new(config.max_head, config.max_headers),
+            reader: HeadReader::request(config.max_head, config.max_headers),
             origins: config.origins.clone(),
             asked: None,
             head_only: false,
@@ -114,7 +121,7 @@ impl ServerHandshake {
         let head = match self.reader.read(input) {
             Ok(None) => return Progress::More,
             Ok(Some(head)) => {
-                self.head_only = head.trim_ascii_start().starts_with(b"HEAD ");
+                self.head_only = head.starts_with(b"HEAD ");
                 Ok(head)
             }
             Err(HeadError::Malformed) => Err(Refusal::Malformed),

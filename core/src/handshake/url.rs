@@ -27,7 +27,7 @@ impl Url {
         if rest.contains('#') {
             return Err(InvalidUrl::Fragment);
         }
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
             return Err(InvalidUrl::Character);
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -36,6 +36,7 @@ impl Url {
             return Err(InvalidUrl::Userinfo);
         }
         let (host, port) = match authority.rsplit_once(':') {
+            Some((host, "")) => (host, default_port(secure)),
             Some((host, port)) if !port.ends_with(']') => (host, parse_port(port).ok_or(InvalidUrl::Port)?),
             _ => (authority, default_port(secure)),
         };
@@ -101,7 +102,7 @@ pub enum InvalidUrl {
     Userinfo,
     /// A fragment (`#…`), which has no meaning here (§3): write `%23` for the character.
     Fragment,
-    /// A space, a control character or one outside ASCII: percent-encode it.
+    /// A space, a control character, one outside ASCII, or one of `"<>\^{|}` and the backtick: percent-encode it.
     Character,
 }
 
@@ -140,6 +141,7 @@ mod tests {
             ("ws://example.com?q=a/b", false, "example.com", 80, "/?q=a/b", "example.com"),
             ("ws://[::1]:9001/x", false, "[::1]", 9001, "/x", "[::1]:9001"),
             ("ws://[::1]", false, "[::1]", 80, "/", "[::1]"),
+            ("ws://example.com:/", false, "example.com", 80, "/", "example.com"),
             ("wss://example.com:443/@x", true, "example.com", 443, "/@x", "example.com"),
         ] {
             let parsed = Url::parse(url).unwrap();
@@ -160,8 +162,7 @@ mod tests {
             ("ws:///path", InvalidUrl::Host),
             ("ws://[::1/", InvalidUrl::Host),
             ("ws://[nonsense]/", InvalidUrl::Host),
-            ("ws://exa<mple/", InvalidUrl::Host),
-            ("ws://example.com:/", InvalidUrl::Port),
+            ("ws://exa<mple/", InvalidUrl::Character),
             ("ws://example.com:0/", InvalidUrl::Port),
             ("ws://example.com:65536/", InvalidUrl::Port),
             ("ws://example.com:+80/", InvalidUrl::Port),

@@ -102,6 +102,36 @@ impl<'b> From<&'b str> for Message<'b> {
     }
 }
 
+impl<'b> From<&'b String> for Message<'b> {
+    fn from(text: &'b String) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'b> From<Cow<'b, str>> for Message<'b> {
+    fn from(text: Cow<'b, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'b> From<Cow<'b, [u8]>> for Message<'b> {
+    fn from(bytes: Cow<'b, [u8]>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'b, const N: usize> From<&'b [u8; N]> for Message<'b> {
+    fn from(bytes: &'b [u8; N]) -> Self {
+        Self::Binary(Cow::Borrowed(bytes))
+    }
+}
+
+impl<'b> From<&'b Vec<u8>> for Message<'b> {
+    fn from(bytes: &'b Vec<u8>) -> Self {
+        Self::Binary(Cow::Borrowed(bytes))
+    }
+}
+
 impl From<String> for Message<'_> {
     fn from(text: String) -> Self {
         Self::Text(Cow::Owned(text))
