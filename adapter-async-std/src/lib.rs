@@ -13,9 +13,12 @@ mod stream;
 pub use stream::{Stream, Timer};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use sansocket::{Accept, ClientRequest, Config, Response};
 
 pub use sansocket;
+pub use sansocket::{
+    Accept, ClientRequest, CloseCode, CloseFrame, Config, Disconnect, Message, Prepared, Request, Response,
+    Status,
+};
 pub use sansocket_driver::{Address, AddressError, Decision, Error, Handler, Outcome, Reply};
 
 /// An open WebSocket on a `futures-io` stream `S`: [`recv`](sansocket_driver::WebSocket::recv),

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sansocket_tokio::sansocket::{
-    Accept, CloseCode, Config, Disconnect, Message, Prepared, Request, Response, Status,
+use sansocket_tokio::{
+    Accept, Address, CloseCode, Config, Decision, Disconnect, Handler, Message, Outcome, Prepared, Reply,
+    Request, Response, Status, serve,
 };
-use sansocket_tokio::{Address, Decision, Handler, Outcome, Reply, serve};
 use tokio::net::TcpListener;
 
 const PAGE: &str = include_str!("chat.html");
@@ -55,10 +55,7 @@ impl Handler for Guest {
     async fn init(&mut self, request: Request) -> Decision {
         match request.path() {
             "/" => Response::new(Status::OK).html(PAGE).into(),
-            "/chat" => match request.subprotocols().any(|offered| offered == SUBPROTOCOL) {
-                true => Accept::new().subprotocol(SUBPROTOCOL).into(),
-                false => Accept::new().into(),
-            },
+            "/chat" => Accept::new().first_subprotocol(&request, &[SUBPROTOCOL]).into(),
             _ => Response::new(Status::NOT_FOUND).text("There is nothing here.").into(),
         }
     }

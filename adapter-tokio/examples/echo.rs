@@ -4,8 +4,7 @@
 
 use core::error::Error;
 
-use sansocket_tokio::sansocket::{Accept, Config, Message};
-use sansocket_tokio::{Handler, Outcome, Reply, WebSocket, incoming, serve};
+use sansocket_tokio::{Accept, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve};
 use tokio::net::{TcpListener, TcpStream};
 
 struct Echo;

@@ -22,6 +22,10 @@ pub use server::{accept, incoming, serve, serve_connection};
 pub use stream::{Stream, Timer};
 
 pub use sansocket;
+pub use sansocket::{
+    Accept, ClientRequest, CloseCode, CloseFrame, Config, Disconnect, Message, Prepared, Request, Response,
+    Status,
+};
 pub use sansocket_driver::{Address, AddressError, Decision, Error, Handler, Outcome, Reply};
 
 /// An open WebSocket on a tokio stream `S`: [`recv`](sansocket_driver::WebSocket::recv),

@@ -148,11 +148,13 @@ impl Server {
     fn serve(&mut self, token: Token, now: Instant) {
         let Some(client) = self.clients.get_mut(&token) else { return };
         let spare = client.connection.lend_output(mem::take(&mut self.output));
-        client.connection.handle_timeout(now); // Harmless if nothing is due.
         let has_more = (0..16).all(|_| {
             client.write();
             client.read(now, &mut self.input)
         });
+        // Only now: what has come is a sign of life. It does nothing if nothing is due.
+        client.connection.handle_timeout(now);
+        client.write();
         if has_more {
             // The others' turn first. Nobody tells us a second time that the socket is readable.
             self.ready.insert(token);

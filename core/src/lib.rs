@@ -43,14 +43,16 @@
 //!
 //! # A loop around it
 //!
-//! 1. If [`wants_read`](Connection::wants_read): read, and hand the bytes to [`receive`](Connection::receive) until it returns `None`. Keep what
-//!    it leaves of them, and offer it again once something was written or [`resume`](Connection::resume)d. At the end of the stream
-//!    or an error, call [`receive_eof`](Connection::receive_eof).
-//! 2. Write what [`transmit`](Connection::transmit) shows, and say how much with [`transmitted`](Connection::transmitted). If that fails, call
-//!    [`transport_failed`](Connection::transport_failed).
-//! 3. When all is written, do what [`transport`](Connection::transport) says: nothing, close the writing direction, or close.
-//! 4. Sleep until there is something to read or write, or until [`poll_timeout`](Connection::poll_timeout); then call
-//!    [`handle_timeout`](Connection::handle_timeout).
+//! 1. If [`wants_read`](Connection::wants_read): read, and hand the bytes to [`receive`](Connection::receive) until it returns
+//!    `None`. It takes them all, unless it must wait. What it leaves, keep, and offer it again before anything else is read: after a
+//!    write, a [`resume`](Connection::resume), an answer to a request. At the end of the stream, or an error, call
+//!    [`receive_eof`](Connection::receive_eof).
+//! 2. Write what [`transmit`](Connection::transmit) shows, and say how much with [`transmitted`](Connection::transmitted). If that
+//!    fails, call [`write_failed`](Connection::write_failed), or [`transport_failed`](Connection::transport_failed) to have done with it.
+//! 3. When all is written, do what [`transport`](Connection::transport) says: nothing, close the writing direction (once), or
+//!    close.
+//! 4. Sleep until there is something to read or write, or until [`poll_timeout`](Connection::poll_timeout). Read first what has
+//!    come; then call [`handle_timeout`](Connection::handle_timeout).
 //!
 //! # Layers
 //!

@@ -86,7 +86,7 @@ impl<I: Io + Unpin, T: Timer + Unpin, H: Handler> Future for Serve<I, T, H> {
                         let mut mailbox = Mailbox::new();
                         let now = socket.now();
                         let opened = handler.open(&mut Reply::new(&mut socket.connection, &mut mailbox, now));
-                        settle(opened, &mut socket.connection, now);
+                        settle(opened, &mut handler, &mut socket.connection, now);
                         self.0 = Phase::Open { socket, handler, mailbox };
                     }
                 },
@@ -152,7 +152,7 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
         let now = socket.now();
         if socket.connection.state() == State::Open {
             let outcome = handler.info(info, &mut Reply::new(&mut socket.connection, mailbox, now));
-            settle(outcome, &mut socket.connection, now);
+            settle(outcome, handler, &mut socket.connection, now);
         }
     }
 }
@@ -180,11 +180,12 @@ fn on_event<H: Handler>(
         Event::Pong(payload) => handler.pong(&payload, &mut reply),
         _ => Ok(()),
     };
-    settle(outcome, connection, now);
+    settle(outcome, handler, connection, now);
 }
 
-fn settle(outcome: Outcome, connection: &mut Connection, now: Instant) {
-    if outcome.is_err() {
+fn settle<H: Handler>(outcome: Outcome, handler: &mut H, connection: &mut Connection, now: Instant) {
+    if let Err(error) = outcome {
+        handler.error(&*error);
         // An error tells that it is closing already.
         let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
     }

@@ -195,7 +195,8 @@ impl Session {
             Op::Reclaim => {
                 let block = self.connection.reclaim_output();
                 assert!(
-                    block.is_none() || self.connection.transmit().is_empty() && self.connection.wants_output()
+                    block.is_none()
+                        || self.connection.transmit().is_empty() && self.connection.wants_output()
                 );
             }
             Op::Lend { len } => {

@@ -4,8 +4,7 @@
 use core::error::Error;
 
 use sansocket_autobahn::AGENT;
-use sansocket_tokio::sansocket::{ClientRequest, Config};
-use sansocket_tokio::{WebSocket, connect_on};
+use sansocket_tokio::{ClientRequest, Config, WebSocket, connect_on};
 use tokio::net::TcpStream;
 
 /// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.

@@ -2,8 +2,7 @@
 
 use core::error::Error;
 
-use sansocket_tokio::sansocket::{Accept, Config, Message};
-use sansocket_tokio::{Handler, Outcome, Reply, WebSocket, incoming, serve};
+use sansocket_tokio::{Accept, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
