@@ -1,10 +1,12 @@
 //! WebSocket clients and servers on any `futures-io` stream: async-std's, and smol's.
 //!
-//! **async-std is no longer maintained** ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); its authors
-//! point to smol. This crate works on smol's streams and executors too: what it takes of async-std is the timer, which runs
-//! on the reactor that both share. New programs should take smol.
+//! **async-std is no longer maintained**
+//! ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); its authors point to smol. This
+//! crate works on smol's streams and executors too: what it takes of async-std is the timer, which runs on
+//! the reactor that both share. New programs should take smol.
 //!
-//! This is the first cut: it opens WebSockets on streams that are there. Listening and connecting come with a later version.
+//! This is the first cut: it opens WebSockets on streams that are there. Listening and connecting come with a
+//! later version.
 
 #![forbid(unsafe_code)]
 
@@ -65,10 +67,12 @@ where
     Serve::new(Stream(stream), Timer::new(), config, handler)
 }
 
-/// Opens a WebSocket as a client, on a stream that is connected to the server; also returns its response, for the headers.
+/// Opens a WebSocket as a client, on a stream that is connected to the server; also returns its response, for
+/// the headers.
 ///
 /// # Errors
-/// [`Error::Rejected`] with the server's answer if it is no WebSocket; [`Error::Disconnected`]; [`Error::Io`].
+/// [`Error::Rejected`] with the server's answer if it is no WebSocket; [`Error::Disconnected`];
+/// [`Error::Io`].
 ///
 /// # Cancel safety
 /// Not safe: the stream is lost if this is dropped.

@@ -1,6 +1,7 @@
 //! A chat: one program, one port, the page and the WebSocket behind it.
 //!
-//! `cargo run --release -p sansocket-tokio --example chat`, then open the address that it prints, in two tabs.
+//! `cargo run --release -p sansocket-tokio --example chat`, then open the address that it prints, in two
+//! tabs.
 
 use core::error::Error;
 use core::net::SocketAddr;
@@ -25,8 +26,8 @@ struct Room {
 }
 
 impl Room {
-    /// Tells everybody what a guest did. The fields of a line are separated by tabs; the text comes last, since it may
-    /// have some of its own.
+    /// Tells everybody what a guest did. The fields of a line are separated by tabs; the text comes last,
+    /// since it may have some of its own.
     fn tell(&self, guest: u32, did: &str, text: &str) {
         // Made once, for all: an address takes it without waiting for anybody.
         let line = Prepared::text(format!("{did}\t{guest}\t{}\t{text}", self.guests.len()));

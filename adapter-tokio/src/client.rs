@@ -11,8 +11,8 @@ use crate::stream::{Stream, Timer};
 /// Connects to a `ws://` URL with the default configuration.
 ///
 /// # Errors
-/// [`Error::Url`], [`Error::Io`], [`Error::Rejected`] with the server's answer if it is no WebSocket, [`Error::Disconnected`].
-/// `wss://` needs TLS: bring a stream of your own to [`connect_on`].
+/// [`Error::Url`], [`Error::Io`], [`Error::Rejected`] with the server's answer if it is no WebSocket,
+/// [`Error::Disconnected`]. `wss://` needs TLS: bring a stream of your own to [`connect_on`].
 ///
 /// # Cancel safety
 /// Safe: the connection is given up.

@@ -46,7 +46,8 @@ where
     Serve::new(Stream(stream), Timer::new(), config, handler)
 }
 
-/// Serves every connection that `listener` accepts with a handler that `make` makes, each in a task of its own.
+/// Serves every connection that `listener` accepts with a handler that `make` makes, each in a task of its
+/// own.
 ///
 /// # Errors
 /// The listener fails. Running out of file descriptors and the like does not end it.
@@ -64,8 +65,8 @@ where
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Output is written in batches; holding them back for more would only delay them. A stream that is
-                // gone already shows itself when it is read.
+                // Output is written in batches; holding them back for more would only delay them. A stream
+                // that is gone already shows itself when it is read.
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(serve_connection(stream, config.clone(), make(peer)));
             }

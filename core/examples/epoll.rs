@@ -1,4 +1,5 @@
-//! An echo server on an event loop written by hand: many connections, one thread, one buffer to read into, timers.
+//! An echo server on an event loop written by hand: many connections, one thread, one buffer to read into,
+//! timers.
 //!
 //! `cargo run --release -p sansocket --example epoll -- 127.0.0.1:9001`
 
@@ -52,8 +53,9 @@ impl Client {
         let mut input = Input::new(bytes);
         while let Some(event) = self.connection.receive(now, &mut input) {
             match event {
-                // Accepting fails only if no request waits, or for a subprotocol that was not offered; sending, if
-                // a timer has begun to close the connection: what comes until the peer knows has no answer.
+                // Accepting fails only if no request waits, or for a subprotocol that was not offered;
+                // sending, if a timer has begun to close the connection: what comes until the peer knows has
+                // no answer.
                 Event::Request(_) => self.connection.accept(now, Accept::new()).unwrap_or(()),
                 Event::Message(message) => self.connection.send(message).unwrap_or(()),
                 _ => {}
@@ -78,7 +80,8 @@ impl Client {
             }
         }
         if self.connection.transport() == Transport::ShutdownWrite && !self.shut {
-            // Once only, since epoll reports that as news. If it fails the socket is gone, which reading shows.
+            // Once only, since epoll reports that as news. If it fails the socket is gone, which reading
+            // shows.
             let _ = self.stream.shutdown(Shutdown::Write);
             self.shut = true;
         }

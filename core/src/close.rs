@@ -10,8 +10,8 @@ use crate::frame::MAX_CONTROL_PAYLOAD;
 
 /// Why a connection is being closed: a status code that may stand in a Close frame (RFC 6455 §7.4).
 ///
-/// 1005, 1006 and 1015 describe what was *not* in a frame, so they have no value here: a Close without a code is
-/// [`CloseFrame::empty`], and a connection without a Close ends as [`Cause::Lost`](crate::Cause::Lost).
+/// 1005, 1006 and 1015 describe what was *not* in a frame, so they have no value here: a Close without a code
+/// is [`CloseFrame::empty`], and a connection without a Close ends as [`Cause::Lost`](crate::Cause::Lost).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(NonZeroU16);
 

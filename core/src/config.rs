@@ -94,14 +94,15 @@ pub enum Keepalive {
 /// Browsers send the header, other clients do not; a request without it always passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// Pages from the host and port that the request is for (its `Host`, or the host that a proxy forwarded for it). Ports do
-    /// not matter between loopback names, so that a development server works.
+    /// Pages from the host and port that the request is for (its `Host`, or the host that a proxy forwarded
+    /// for it). Ports do not matter between loopback names, so that a development server works.
     #[default]
     SameHost,
-    /// Pages from anywhere. With cookies as credentials this lets any site act as the user (cross-site WebSocket hijacking).
+    /// Pages from anywhere. With cookies as credentials this lets any site act as the user (cross-site
+    /// WebSocket hijacking).
     Any,
-    /// Pages from these origins, as browsers write them: `https://example.com`, `http://example.com:8080`; no slash at the end, and
-    /// no port that is the scheme's own.
+    /// Pages from these origins, as browsers write them: `https://example.com`, `http://example.com:8080`; no
+    /// slash at the end, and no port that is the scheme's own.
     Listed(Arc<[String]>),
 }
 
@@ -140,7 +141,8 @@ impl Config {
 
     /// The longest message that is received, in bytes.
     ///
-    /// 1 MiB: what a message can make the receiver hold. Chat and control messages are far below, uploads set their own.
+    /// 1 MiB: what a message can make the receiver hold. Chat and control messages are far below, uploads set
+    /// their own.
     pub const fn max_message(mut self, bytes: u64) -> Self {
         self.options.max_message = bytes;
         self
@@ -162,11 +164,13 @@ impl Config {
         self
     }
 
-    /// How many bytes of output may be queued before [`receive`](crate::Connection::receive) waits for them to be written.
+    /// How many bytes of output may be queued before [`receive`](crate::Connection::receive) waits for them
+    /// to be written.
     ///
-    /// 64 KiB, a socket buffer or so: a peer that sends and does not read is made to wait. That goes for its Close too, so one that
-    /// never reads is left to the idle timeout. While fragments wait ([`auto_fragment`](Self::auto_fragment)), they count for messages
-    /// but not for control frames. Zero is taken as one byte.
+    /// 64 KiB, a socket buffer or so: a peer that sends and does not read is made to wait. That goes for its
+    /// Close too, so one that never reads is left to the idle timeout. While fragments wait
+    /// ([`auto_fragment`](Self::auto_fragment)), they count for messages but not for control frames. Zero is
+    /// taken as one byte.
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.options.high_water = if bytes == 0 { 1 } else { bytes };
         self
@@ -174,8 +178,8 @@ impl Config {
 
     /// How many bytes of output may be queued before further messages are refused.
     ///
-    /// 1 MiB. A message is refused only if what is queued *before* it has reached the limit, so one message may be larger.
-    /// Zero is taken as one byte.
+    /// 1 MiB. A message is refused only if what is queued *before* it has reached the limit, so one message
+    /// may be larger. Zero is taken as one byte.
     pub const fn hard_limit(mut self, bytes: usize) -> Self {
         self.options.hard_limit = if bytes == 0 { 1 } else { bytes };
         self
@@ -183,8 +187,9 @@ impl Config {
 
     /// Sends messages longer than this in frames of this many bytes, between which control frames can go out.
     ///
-    /// Off (`None`): a big frame costs less, and some peers handle fragments badly. Useful where one connection carries
-    /// messages that take seconds, and Pongs must not wait that long. Zero is taken as one byte.
+    /// Off (`None`): a big frame costs less, and some peers handle fragments badly. Useful where one
+    /// connection carries messages that take seconds, and Pongs must not wait that long. Zero is taken as one
+    /// byte.
     pub const fn auto_fragment(mut self, bytes: Option<usize>) -> Self {
         self.options.auto_fragment = match bytes {
             None => None,
@@ -211,8 +216,8 @@ impl Config {
 
     /// How long the peer may be silent before the connection is closed.
     ///
-    /// 60 s, as Cowboy has it. Any byte counts; what is sent does not. While input waits for output to be written
-    /// ([`high_water`](Self::high_water)), the peer is heard by its reading.
+    /// 60 s, as Cowboy has it. Any byte counts; what is sent does not. While input waits for output to be
+    /// written ([`high_water`](Self::high_water)), the peer is heard by its reading.
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.options.idle_timeout = Span::or_none(timeout);
         self
@@ -220,7 +225,8 @@ impl Config {
 
     /// When to send a Ping.
     ///
-    /// At half the idle timeout (and never more often than every millisecond): a browser cannot ping, so an idle timeout alone would cut off a quiet tab.
+    /// At half the idle timeout (and never more often than every millisecond): a browser cannot ping, so an
+    /// idle timeout alone would cut off a quiet tab.
     pub const fn keepalive(mut self, keepalive: Keepalive) -> Self {
         (self.options.ping, self.options.ping_interval) = match keepalive {
             Keepalive::HalfIdle => (Ping::HalfIdle, Span::NONE),
@@ -233,7 +239,8 @@ impl Config {
 
     /// How long the Pong for a Ping of our own may take, whatever else arrives.
     ///
-    /// None: the idle timeout already finds a dead peer, and a live one may be busy sending us a large message first.
+    /// None: the idle timeout already finds a dead peer, and a live one may be busy sending us a large
+    /// message first.
     pub const fn pong_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.options.pong_timeout = Span::or_none(timeout);
         self
@@ -241,15 +248,15 @@ impl Config {
 
     /// How long the peer may take to answer our Close, and to close its end of the transport.
     ///
-    /// 5 s for each of the two: it has nothing left to do but that. As long as it reads what was sent before, at 4 KiB in this
-    /// time or more, it is given that time again.
+    /// 5 s for each of the two: it has nothing left to do but that. As long as it reads what was sent before,
+    /// at 4 KiB in this time or more, it is given that time again.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.close_timeout = Span::new(timeout);
         self
     }
 
-    /// How long the peer may take over its part of the opening handshake. The time that the application takes to answer
-    /// [`Event::Request`](crate::Event::Request) does not count.
+    /// How long the peer may take over its part of the opening handshake. The time that the application takes
+    /// to answer [`Event::Request`](crate::Event::Request) does not count.
     ///
     /// 10 s. Applies to new connections only.
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {

@@ -1,4 +1,5 @@
-//! What can go wrong: the peer's faults, which become close decisions, and the caller's mistakes, which become `Err`.
+//! What can go wrong: the peer's faults, which become close decisions, and the caller's mistakes, which
+//! become `Err`.
 
 use core::fmt;
 
@@ -7,8 +8,8 @@ use crate::message::Message;
 
 /// How the peer broke the protocol or exceeded a limit after the opening handshake.
 ///
-/// Never returned as `Err`: the connection fails itself (RFC 6455 §7.1.7) with [`close_code`](Self::close_code) and
-/// shows this in [`Disconnect`](crate::Disconnect).
+/// Never returned as `Err`: the connection fails itself (RFC 6455 §7.1.7) with
+/// [`close_code`](Self::close_code) and shows this in [`Disconnect`](crate::Disconnect).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -120,7 +121,8 @@ pub enum SendError {
     NotOpen,
     /// A Close frame was sent or received, or the connection failed: nothing may follow (§5.5.1).
     Closed,
-    /// [`Config::hard_limit`](crate::Config::hard_limit) bytes are queued already: write some, then try again.
+    /// [`Config::hard_limit`](crate::Config::hard_limit) bytes are queued already: write some, then try
+    /// again.
     Full,
     /// A message is being sent in pieces: [`finish`](crate::Connection::finish) it first (§5.4).
     MessageInProgress,

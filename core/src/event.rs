@@ -9,23 +9,26 @@ use crate::handshake::{HandshakeError, Refusal, Request, Response, Status};
 use crate::message::{Data, Message};
 use crate::time::Timer;
 
-/// Something that came from the peer. It borrows the caller's bytes only, so the connection can be used while it is held.
+/// Something that came from the peer. It borrows the caller's bytes only, so the connection can be used while
+/// it is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'b> {
-    /// A server got a request: [`accept`](crate::Connection::accept) or [`reject`](crate::Connection::reject) it, now or later.
-    /// Nothing else is received meanwhile.
+    /// A server got a request: [`accept`](crate::Connection::accept) or [`reject`](crate::Connection::reject)
+    /// it, now or later. Nothing else is received meanwhile.
     Request(Request),
     /// A client's request was accepted, with this response: the connection is open.
     Open(Response),
     /// A client's request was answered with something else than a WebSocket: an error, a redirect, a page.
     Rejected(Response),
-    /// A whole message ([`Delivery::Whole`](crate::Delivery::Whole)). It may come after this side has begun to close the connection, by itself
-    /// on a timeout too; answering fails with [`SendError::Closed`](crate::SendError::Closed) then.
+    /// A whole message ([`Delivery::Whole`](crate::Delivery::Whole)). It may come after this side has begun
+    /// to close the connection, by itself on a timeout too; answering fails with
+    /// [`SendError::Closed`](crate::SendError::Closed) then.
     Message(Message<'b>),
     /// A piece of a message ([`Delivery::Streaming`](crate::Delivery::Streaming)).
     Data(Data<'b>),
-    /// A Ping, already answered unless [`Config::auto_pong`](crate::Config::auto_pong) is off or this side has sent its Close.
+    /// A Ping, already answered unless [`Config::auto_pong`](crate::Config::auto_pong) is off or this side
+    /// has sent its Close.
     Ping(Cow<'b, [u8]>),
     /// A Pong, whether asked for or not.
     Pong(Cow<'b, [u8]>),
@@ -60,14 +63,16 @@ pub enum Side {
 
 /// What to do with the transport. It only ever goes forward through these.
 ///
-/// In every case what is in [`transmit`](crate::Connection::transmit) is written first; there is none with `Close`.
+/// In every case what is in [`transmit`](crate::Connection::transmit) is written first; there is none with
+/// `Close`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport<'c> {
     /// Read and write.
     Open,
-    /// Close the writing direction (TLS: `close_notify`), once: it stays shown, and doing it again may wake an event loop
-    /// again. Then go on reading until the end or [`handle_timeout`](crate::Connection::handle_timeout), so that what is on
-    /// its way is not lost to a reset.
+    /// Close the writing direction (TLS: `close_notify`), once: it stays shown, and doing it again may wake
+    /// an event loop again. Then go on reading until the end or
+    /// [`handle_timeout`](crate::Connection::handle_timeout), so that what is on its way is not lost to a
+    /// reset.
     ShutdownWrite,
     /// Close it. This is how the connection ended.
     Close(&'c Disconnect),
@@ -96,7 +101,8 @@ pub enum Cause {
     TimedOut(Timer),
     /// Server: the request was refused by the library.
     Refused(Refusal),
-    /// The opening handshake ended with a response other than 101: the application's (server), or the peer's (client).
+    /// The opening handshake ended with a response other than 101: the application's (server), or the peer's
+    /// (client).
     Rejected(Status),
     /// Client: the server's response is no valid handshake.
     Handshake(HandshakeError),
@@ -122,7 +128,8 @@ impl Disconnect {
         self.received.as_ref()
     }
 
-    /// The server's response, if it rejected a client's request and its body did not end in time, so that there was no event.
+    /// The server's response, if it rejected a client's request and its body did not end in time, so that
+    /// there was no event.
     pub fn response(&self) -> Option<&Response> {
         self.response.as_ref()
     }
@@ -132,7 +139,8 @@ impl Disconnect {
         self.sent.is_some() && self.received.is_some()
     }
 
-    /// Whether this is an end in good order: a closing handshake, whatever its code, or an HTTP answer instead of a WebSocket.
+    /// Whether this is an end in good order: a closing handshake, whatever its code, or an HTTP answer
+    /// instead of a WebSocket.
     pub fn is_orderly(&self) -> bool {
         matches!(self.cause, Cause::Closed(_) | Cause::Rejected(_))
     }

@@ -97,7 +97,8 @@ impl<'h> Cursor<'h> {
         (self.is_empty() || self.0.first() == Some(&b',')).then_some(Offer { name, params: &params[..read] })
     }
 
-    /// `; name`, `; name=token` or `; name="token"`; nothing if no semicolon follows; `None` if it is malformed.
+    /// `; name`, `; name=token` or `; name="token"`; nothing if no semicolon follows; `None` if it is
+    /// malformed.
     fn param(&mut self) -> Option<Option<Param<'h>>> {
         if !self.skip_space().eat(b';') {
             return Some(None);
@@ -111,8 +112,8 @@ impl<'h> Cursor<'h> {
         Some(Some(Param { name, value: Some(value) }))
     }
 
-    /// A quoted string up to its closing quote. What it stands for must be a token too (§9.1), so only escapes can make
-    /// it differ from one.
+    /// A quoted string up to its closing quote. What it stands for must be a token too (§9.1), so only
+    /// escapes can make it differ from one.
     fn quoted(&mut self) -> Option<Cow<'h, str>> {
         let mut value = Cow::Borrowed(self.token().unwrap_or_default());
         while self.eat(b'\\') {

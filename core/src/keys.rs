@@ -1,12 +1,13 @@
-//! Masking keys from a seed (RFC 6455 §10.3): unpredictable to whoever does not know the seed, the same for the same seed.
+//! Masking keys from a seed (RFC 6455 §10.3): unpredictable to whoever does not know the seed, the same for
+//! the same seed.
 
 use core::fmt;
 
 /// 32 random bytes from which a client draws its handshake key and its masking keys.
 ///
-/// They must come from the operating system or another strong source and be used for one connection only: a page that can
-/// predict masking keys can make a client put chosen bytes on the wire (§10.3). The core has no source of its own, so a
-/// client without a seed cannot be made.
+/// They must come from the operating system or another strong source and be used for one connection only: a
+/// page that can predict masking keys can make a client put chosen bytes on the wire (§10.3). The core has no
+/// source of its own, so a client without a seed cannot be made.
 pub struct Seed([u8; 32]);
 
 impl Seed {

@@ -1,4 +1,5 @@
-//! A WebSocket, sans socket: the whole protocol (RFC 6455) as one state machine that embeds in any event loop.
+//! A WebSocket, sans socket: the whole protocol (RFC 6455) as one state machine that embeds in any event
+//! loop.
 //!
 //! ```text
 //!               bytes                                events
@@ -10,9 +11,10 @@
 //!                       poll_timeout() ─────┘ handle_timeout(now)
 //! ```
 //!
-//! A [`Connection`] is one endpoint. It owns no socket, no clock, no randomness and no receive buffer: bytes are lent to it, time is
-//! an argument, a client brings a [`Seed`]. Received payloads are lent from the caller's own bytes where they arrived in one
-//! piece. Output is kept until it is acknowledged. What the peer does wrong becomes a close decision, never an `Err`.
+//! A [`Connection`] is one endpoint. It owns no socket, no clock, no randomness and no receive buffer: bytes
+//! are lent to it, time is an argument, a client brings a [`Seed`]. Received payloads are lent from the
+//! caller's own bytes where they arrived in one piece. Output is kept until it is acknowledged. What the peer
+//! does wrong becomes a close decision, never an `Err`.
 //!
 //! # Two connections that talk
 //!
@@ -38,31 +40,33 @@
 //! # Ok::<(), sansocket::SendError>(())
 //! ```
 //!
-//! The repository has a whole server on a hand-written event loop in `core/examples/epoll.rs`. Programs on tokio, smol or async-std take
-//! an adapter instead.
+//! The repository has a whole server on a hand-written event loop in `core/examples/epoll.rs`. Programs on
+//! tokio, smol or async-std take an adapter instead.
 //!
 //! # A loop around it
 //!
-//! 1. If [`wants_read`](Connection::wants_read): read, and hand the bytes to [`receive`](Connection::receive) until it returns
-//!    `None`. It takes them all, unless it must wait. What it leaves, keep, and offer it again before anything else is read: after a
-//!    write, a [`resume`](Connection::resume), an answer to a request. At the end of the stream, or an error, call
-//!    [`receive_eof`](Connection::receive_eof).
-//! 2. Write what [`transmit`](Connection::transmit) shows, and say how much with [`transmitted`](Connection::transmitted). If that
-//!    fails, call [`write_failed`](Connection::write_failed), or [`transport_failed`](Connection::transport_failed) to have done with it.
-//! 3. When all is written, do what [`transport`](Connection::transport) says: nothing, close the writing direction (once), or
-//!    close.
-//! 4. Sleep until there is something to read or write, or until [`poll_timeout`](Connection::poll_timeout). Read first what has
-//!    come; then call [`handle_timeout`](Connection::handle_timeout).
+//! 1. If [`wants_read`](Connection::wants_read): read, and hand the bytes to [`receive`](Connection::receive)
+//!    until it returns `None`. It takes them all, unless it must wait. What it leaves, keep, and offer it
+//!    again before anything else is read: after a write, a [`resume`](Connection::resume), an answer to a
+//!    request. At the end of the stream, or an error, call [`receive_eof`](Connection::receive_eof).
+//! 2. Write what [`transmit`](Connection::transmit) shows, and say how much with
+//!    [`transmitted`](Connection::transmitted). If that fails, call
+//!    [`write_failed`](Connection::write_failed), or [`transport_failed`](Connection::transport_failed) to
+//!    have done with it.
+//! 3. When all is written, do what [`transport`](Connection::transport) says: nothing, close the writing
+//!    direction (once), or close.
+//! 4. Sleep until there is something to read or write, or until [`poll_timeout`](Connection::poll_timeout).
+//!    Read first what has come; then call [`handle_timeout`](Connection::handle_timeout).
 //!
 //! # Layers
 //!
-//! What the connection is built of is useful alone: [`frame`] has the header, masking and a decoder; [`message::utf8`] validates text in
-//! pieces; [`extension`] reads `Sec-WebSocket-Extensions`.
+//! What the connection is built of is useful alone: [`frame`] has the header, masking and a decoder;
+//! [`message::utf8`] validates text in pieces; [`extension`] reads `Sec-WebSocket-Extensions`.
 //!
 //! # Features
 //!
-//! * `std` (default): runtime detection of SIMD for UTF-8 validation, and [`Transmit::io_slices`]. Without it the crate is `no_std`
-//!   with `alloc`.
+//! * `std` (default): runtime detection of SIMD for UTF-8 validation, and [`Transmit::io_slices`]. Without it
+//!   the crate is `no_std` with `alloc`.
 
 #![no_std]
 #![forbid(unsafe_code)]

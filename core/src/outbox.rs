@@ -1,8 +1,8 @@
 //! Output that is queued until the caller says it was written.
 //!
-//! Small things stand one behind the other in one block; a large payload that is owned or shared is chained between two parts
-//! of the block instead of being copied. A message that is sent in fragments waits apart and moves over frame by frame,
-//! so that a control frame finds its way between two of them.
+//! Small things stand one behind the other in one block; a large payload that is owned or shared is chained
+//! between two parts of the block instead of being copied. A message that is sent in fragments waits apart
+//! and moves over frame by frame, so that a control frame finds its way between two of them.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -14,15 +14,15 @@ use bytes::{Buf, Bytes};
 use crate::frame::{Header, Opcode, mask};
 use crate::keys::Keys;
 
-/// An owned payload of this size or more is chained: a write of several slices costs less than a copy from here on
-/// (between 1 and 16 KiB, depending on the system; measured in `bench/`).
+/// An owned payload of this size or more is chained: a write of several slices costs less than a copy from
+/// here on (between 1 and 16 KiB, depending on the system; measured in `bench/`).
 const CHAIN: usize = 16 * 1024;
 
 /// Fragments move over while less than this is queued, so that a control frame waits for little.
 const FRAGMENTS_AHEAD: usize = 16 * 1024;
 
-/// Pongs are queued one behind the other while less than this waits to be written. Behind that only the newest Ping is
-/// answered (§5.5.3), and the keepalive is silent, so that neither can make output grow.
+/// Pongs are queued one behind the other while less than this waits to be written. Behind that only the
+/// newest Ping is answered (§5.5.3), and the keepalive is silent, so that neither can make output grow.
 const CONTROL_ROOM: usize = 4096;
 
 /// The block moves its content to the front when this much at least, and half of it, has been written.
@@ -181,7 +181,8 @@ impl Outbox {
         *self = Self::new();
     }
 
-    /// Drops the messages that wait, of which nothing has been sent, and the rest of the one that has begun: a Close follows.
+    /// Drops the messages that wait, of which nothing has been sent, and the rest of the one that has begun:
+    /// a Close follows.
     pub(crate) fn drop_waiting(&mut self) {
         self.waiting = None;
     }
@@ -219,8 +220,8 @@ impl Outbox {
         }
     }
 
-    /// Whether a control frame that nobody asked for may be queued now. While fragments wait there is always so much before
-    /// it that it must not wait for less.
+    /// Whether a control frame that nobody asked for may be queued now. While fragments wait there is always
+    /// so much before it that it must not wait for less.
     pub(crate) fn has_control_room(&self) -> bool {
         self.ready < if self.waiting.is_some() { FRAGMENTS_AHEAD } else { CONTROL_ROOM }
     }
@@ -311,7 +312,8 @@ impl fmt::Debug for Outbox {
 
 /// Output to write, as slices in order: for `writev`, a ring, or one by one.
 ///
-/// It stays the same until [`transmitted`](crate::Connection::transmitted) says what was written; commands only add behind it.
+/// It stays the same until [`transmitted`](crate::Connection::transmitted) says what was written; commands
+/// only add behind it.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Transmit<'c> {

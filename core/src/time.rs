@@ -6,8 +6,8 @@ use core::time::Duration;
 
 /// A point in time: nanoseconds since an origin that the caller picks and keeps.
 ///
-/// A program on `std` keeps one `std::time::Instant` and hands in `Instant::ORIGIN + origin.elapsed()`; a test counts up by
-/// hand; a kernel passes its tick counter. All arithmetic saturates.
+/// A program on `std` keeps one `std::time::Instant` and hands in `Instant::ORIGIN + origin.elapsed()`; a
+/// test counts up by hand; a kernel passes its tick counter. All arithmetic saturates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

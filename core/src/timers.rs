@@ -1,4 +1,5 @@
-//! The deadlines of a connection. They move lazily: a busy connection stores one number per read and re-arms nothing.
+//! The deadlines of a connection. They move lazily: a busy connection stores one number per read and re-arms
+//! nothing.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -45,7 +46,8 @@ impl Timers {
         self.heard = now;
     }
 
-    /// The next deadline: no earlier than the caller was last told, unless an option, a ping or a close made it so.
+    /// The next deadline: no earlier than the caller was last told, unless an option, a ping or a close made
+    /// it so.
     pub(crate) fn next(&self) -> Option<Deadline> {
         let fixed = if self.fixed_is_close { Timer::Close } else { Timer::Handshake };
         [
@@ -134,8 +136,8 @@ impl Timers {
         self.pong = Instant::NEVER;
     }
 
-    /// A Ping of ours goes out with this payload: the one before again while its Pong is not back, since the peer may
-    /// answer only the newest (§5.5.3) and its round trip may be longer than the interval.
+    /// A Ping of ours goes out with this payload: the one before again while its Pong is not back, since the
+    /// peer may answer only the newest (§5.5.3) and its round trip may be longer than the interval.
     pub(crate) fn ping(&mut self, now: Instant, options: &Options, paused: bool) -> [u8; 8] {
         if self.pinged == Instant::NEVER {
             self.nonce = self.nonce.wrapping_add(1);

@@ -15,18 +15,19 @@ pub type Outcome = Result<(), Box<dyn core::error::Error + Send + Sync>>;
 
 /// The application's side of a server's connections: one value for each.
 ///
-/// Only [`message`](Self::message) must be written. Callbacks are not async, since a message is lent to them where it was read. Each gets a [`Reply`] to send
-/// with; all that the callbacks of one read send goes out in one write. To answer later, keep a
-/// [`Reply::address`], and send what is to come to [`info`](Self::info).
+/// Only [`message`](Self::message) must be written. Callbacks are not async, since a message is lent to them
+/// where it was read. Each gets a [`Reply`] to send with; all that the callbacks of one read send goes out in
+/// one write. To answer later, keep a [`Reply::address`], and send what is to come to [`info`](Self::info).
 pub trait Handler: Sized {
     /// What [`Address`]es send to this handler; `()` if there are none.
     type Info: Send + 'static;
 
-    /// Decides on a request, before the WebSocket is open: accept it, with a subprotocol, headers or settings of its own, or answer
-    /// with any HTTP response. It may take its time; nothing more is read meanwhile.
+    /// Decides on a request, before the WebSocket is open: accept it, with a subprotocol, headers or settings
+    /// of its own, or answer with any HTTP response. It may take its time; nothing more is read meanwhile.
     ///
-    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) comes here too, so a handler is made for each of those as well.
-    /// An implementation may simply be `async fn init(&mut self, request: Request) -> Decision`.
+    /// A request that asks for no WebSocket ([`Request::is_upgrade`]) comes here too, so a handler is made
+    /// for each of those as well. An implementation may simply be `async fn init(&mut self, request: Request)
+    /// -> Decision`.
     fn init(&mut self, request: Request) -> impl Future<Output = Decision> + Send {
         let _ = request;
         async { Accept::new().into() }
@@ -84,7 +85,8 @@ pub trait Handler: Sized {
         Ok(())
     }
 
-    /// A callback returned this error, and the connection is being closed with [`CloseCode::INTERNAL_ERROR`]: to be logged, say.
+    /// A callback returned this error, and the connection is being closed with [`CloseCode::INTERNAL_ERROR`]:
+    /// to be logged, say.
     fn error(&mut self, error: &(dyn core::error::Error + Send + Sync + 'static)) {
         let _ = error;
     }
@@ -116,7 +118,8 @@ impl From<Response> for Decision {
     }
 }
 
-/// What a callback sends and commands, in order. It is encoded at once, and written when the callbacks of a read are through.
+/// What a callback sends and commands, in order. It is encoded at once, and written when the callbacks of a
+/// read are through.
 ///
 /// After a [`close`](Self::close) the rest is dropped, as nothing may follow it.
 #[derive(Debug)]
@@ -206,7 +209,8 @@ impl<'r, Info> Reply<'r, Info> {
         self.close(CloseCode::NORMAL_CLOSURE);
     }
 
-    /// Receives nothing more until [`resume`](Self::resume), which an [`info`](Handler::info) can bring about.
+    /// Receives nothing more until [`resume`](Self::resume), which an [`info`](Handler::info) can bring
+    /// about.
     pub fn pause(&mut self) {
         self.connection.pause();
     }

@@ -41,11 +41,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         &self.request
     }
 
-    /// Accepts the request and writes the response. One that asks for no WebSocket is refused and becomes an error.
+    /// Accepts the request and writes the response. One that asks for no WebSocket is refused and becomes an
+    /// error.
     ///
     /// # Errors
-    /// [`Error::Accept`] if the answer does not fit, after which the stream is dropped; [`Error::Disconnected`];
-    /// [`Error::Io`].
+    /// [`Error::Accept`] if the answer does not fit, after which the stream is dropped;
+    /// [`Error::Disconnected`]; [`Error::Io`].
     ///
     /// # Cancel safety
     /// Not safe: the stream is lost if this is dropped.
@@ -84,7 +85,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
 /// Opens a WebSocket as a client, on a stream that is connected to the server.
 ///
 /// # Errors
-/// [`Error::Rejected`] with the server's response if it does not upgrade; [`Error::Disconnected`]; [`Error::Io`].
+/// [`Error::Rejected`] with the server's response if it does not upgrade; [`Error::Disconnected`];
+/// [`Error::Io`].
 ///
 /// # Cancel safety
 /// Not safe: the stream is lost if this is dropped.

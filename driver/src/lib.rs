@@ -1,6 +1,7 @@
-//! What the adapters of [`sansocket`] share: the loop between a byte stream and a [`Connection`](sansocket::Connection), and the two surfaces on
-//! it, [`WebSocket`] and [`Handler`]. It knows no runtime: an adapter implements [`Io`] for its streams and [`Timer`]
-//! for its clock, and names the result. Applications use an adapter.
+//! What the adapters of [`sansocket`] share: the loop between a byte stream and a
+//! [`Connection`](sansocket::Connection), and the two surfaces on it, [`WebSocket`] and [`Handler`]. It knows
+//! no runtime: an adapter implements [`Io`] for its streams and [`Timer`] for its clock, and names the
+//! result. Applications use an adapter.
 
 #![forbid(unsafe_code)]
 

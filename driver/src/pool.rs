@@ -1,6 +1,7 @@
 //! Blocks of memory that connections borrow for as long as bytes pass through them, one set a thread.
 //!
-//! An idle connection holds none. A block is never borrowed across a callback, so a handler may drive other connections.
+//! An idle connection holds none. A block is never borrowed across a callback, so a handler may drive other
+//! connections.
 
 use core::cell::RefCell;
 
@@ -10,7 +11,8 @@ pub(crate) const READ: usize = 64 * 1024;
 /// A block for output that has grown beyond this is freed instead of kept.
 const MAX_OUTPUT: usize = 256 * 1024;
 
-/// A thread keeps this many blocks of each kind: more only come from connections that wait with half-read input.
+/// A thread keeps this many blocks of each kind: more only come from connections that wait with half-read
+/// input.
 const KEEP: usize = 8;
 
 #[derive(Default)]

@@ -15,7 +15,8 @@ use crate::incoming::Incoming;
 use crate::io::{Io, Timer};
 use crate::socket::Socket;
 
-/// This many things from addresses are handled before the stream gets its turn, and so many turns before other tasks do.
+/// This many things from addresses are handled before the stream gets its turn, and so many turns before
+/// other tasks do.
 const INFOS_PER_TURN: usize = 64;
 const TURNS_PER_POLL: usize = 16;
 
@@ -35,7 +36,8 @@ enum Phase<I, T, H: Handler> {
     Over,
 }
 
-/// Boxed, and freed once the connection is open: handshakes and `init` may be large, an open connection should not be.
+/// Boxed, and freed once the connection is open: handshakes and `init` may be large, an open connection
+/// should not be.
 type Opening<I, T, H> = Pin<Box<dyn Future<Output = Result<(Socket<I, T>, H), Error>> + Send>>;
 
 impl<I, T, H> Serve<I, T, H>
@@ -126,8 +128,8 @@ fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
         if events.is_ready() {
             return Poll::Ready(());
         }
-        // What keeps infos waiting is the stream, which wakes the task; else the next one does, even if the first address
-        // was only made just now.
+        // What keeps infos waiting is the stream, which wakes the task; else the next one does, even if the
+        // first address was only made just now.
         if !has_room(&socket.connection) || mailbox.poll_ready(cx).is_pending() {
             return Poll::Pending;
         }

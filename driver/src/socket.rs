@@ -84,8 +84,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// Hands events to `visit` until it breaks off, or the connection is over (`Ready(None)`).
     ///
-    /// What `visit` queues is written once per read, not once per event; answers to control frames at the latest when this
-    /// returns.
+    /// What `visit` queues is written once per read, not once per event; answers to control frames at the
+    /// latest when this returns.
     pub(crate) fn poll_events<B>(
         &mut self,
         cx: &mut Context<'_>,
@@ -260,7 +260,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         self.error.get_or_insert(error);
         self.broken = true;
         self.unflushed = false;
-        // What has come from the peer is still received: it may have said all that it had to say before it went.
+        // What has come from the peer is still received: it may have said all that it had to say before it
+        // went.
         self.connection.write_failed(self.timer.now());
     }
 

@@ -1,5 +1,5 @@
-//! One task may receive while another sends on the same connection, and both need the stream in both directions: whoever
-//! polled last must not steal the other's wake-up.
+//! One task may receive while another sends on the same connection, and both need the stream in both
+//! directions: whoever polled last must not steal the other's wake-up.
 
 use core::task::{Context, Waker};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,8 @@ pub(crate) struct Wakers {
 struct Both(Mutex<[Option<Waker>; 2]>);
 
 impl Wakers {
-    /// The waker to poll the stream with on behalf of `side`: one that wakes the task of the other side too, if that waits.
+    /// The waker to poll the stream with on behalf of `side`: one that wakes the task of the other side too,
+    /// if that waits.
     pub(crate) fn begin(&mut self, side: Side, cx: &Context<'_>) -> Waker {
         let (own, other) = match side {
             Side::Receive => (&mut self.receive, &self.send),

@@ -16,11 +16,12 @@ use crate::wakers::{Side, Wakers};
 
 /// An open WebSocket on a byte stream.
 ///
-/// Pings are answered, the keepalive runs and the closing handshake goes on while [`recv`](Self::recv) is awaited: a
-/// program that only sends should still receive. Whole messages come out; in
+/// Pings are answered, the keepalive runs and the closing handshake goes on while [`recv`](Self::recv) is
+/// awaited: a program that only sends should still receive. Whole messages come out; in
 /// [`Delivery::Streaming`](sansocket::Delivery::Streaming) use a [`Handler`](crate::Handler).
 ///
-/// Dropping it drops the stream without a closing handshake: use [`close`](Self::close) where the peer should be told.
+/// Dropping it drops the stream without a closing handshake: use [`close`](Self::close) where the peer should
+/// be told.
 #[derive(Debug)]
 pub struct WebSocket<I, T> {
     socket: Socket<I, T>,
@@ -31,7 +32,8 @@ pub struct WebSocket<I, T> {
 
 impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     pub(crate) fn new(mut socket: Socket<I, T>) -> Self {
-        // `feed` waits for room, so receiving need not: two programs that send at once must not wait for each other.
+        // `feed` waits for room, so receiving need not: two programs that send at once must not wait for each
+        // other.
         socket.connection.set_backpressure(false);
         Self { socket, wakers: Wakers::default(), ended: false }
     }
@@ -52,18 +54,19 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Sends a message: waits until there is room for it, queues it, and writes all that is queued.
     ///
     /// # Errors
-    /// [`Error::Send`] if the connection is closing; [`Error::Io`] or [`Error::Disconnected`] if it ends meanwhile.
+    /// [`Error::Send`] if the connection is closing; [`Error::Io`] or [`Error::Disconnected`] if it ends
+    /// meanwhile.
     ///
     /// # Cancel safety
-    /// A message is queued whole or not at all. If this is dropped while it waits for room, it is not; if it is dropped
-    /// while it writes, the message is queued and goes out with whatever is done next.
+    /// A message is queued whole or not at all. If this is dropped while it waits for room, it is not; if it
+    /// is dropped while it writes, the message is queued and goes out with whatever is done next.
     pub async fn send(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
         self.feed(message).await?;
         self.flush().await
     }
 
-    /// Queues a message, to be written with others by [`flush`](Self::flush) or [`recv`](Self::recv). Waits while
-    /// [`Config::high_water`](sansocket::Config::high_water) bytes are queued, and writes some of them.
+    /// Queues a message, to be written with others by [`flush`](Self::flush) or [`recv`](Self::recv). Waits
+    /// while [`Config::high_water`](sansocket::Config::high_water) bytes are queued, and writes some of them.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -88,8 +91,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         poll_fn(|cx| self.poll_send(cx)).await
     }
 
-    /// Closes the connection (RFC 6455 §7): sends a Close with this code or frame, waits for the peer's, and says how
-    /// it ended. Messages that come meanwhile are dropped; call [`recv`](Self::recv) after
+    /// Closes the connection (RFC 6455 §7): sends a Close with this code or frame, waits for the peer's, and
+    /// says how it ended. Messages that come meanwhile are dropped; call [`recv`](Self::recv) after
     /// [`start_close`](Self::start_close) to have them. It is bounded by
     /// [`Config::close_timeout`](sansocket::Config::close_timeout).
     ///

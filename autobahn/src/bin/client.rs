@@ -1,5 +1,5 @@
-//! The echo client under test: `client --runtime tokio --url U` runs all cases of a fuzzing server, then has it write
-//! its report.
+//! The echo client under test: `client --runtime tokio --url U` runs all cases of a fuzzing server, then has
+//! it write its report.
 
 use core::error::Error;
 

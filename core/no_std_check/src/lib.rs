@@ -1,7 +1,8 @@
 //! Core without std, on a machine that has std.
 //!
-//! std defines the panic handler. So does this crate, and there may be only one: let any crate below pull std in
-//! and the build fails with "found duplicate lang item `panic_impl`". A static library must also find its allocator.
+//! std defines the panic handler. So does this crate, and there may be only one: let any crate below pull std
+//! in and the build fails with "found duplicate lang item `panic_impl`". A static library must also find its
+//! allocator.
 
 #![no_std]
 

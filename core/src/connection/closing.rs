@@ -9,15 +9,16 @@ use crate::event::{Cause, Disconnect, Event, Side};
 use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
 use crate::time::{Instant, Timer};
 
-/// A peer that reads this many bytes in the time of a timeout is slow and not dead; one that reads fewer could hold a
-/// connection for days.
+/// A peer that reads this many bytes in the time of a timeout is slow and not dead; one that reads fewer
+/// could hold a connection for days.
 const MIN_PROGRESS: u32 = 4096;
 
 impl Connection {
-    /// Begins the closing handshake (§7.1.2): queues a Close with this code or frame behind what is queued already.
+    /// Begins the closing handshake (§7.1.2): queues a Close with this code or frame behind what is queued
+    /// already.
     ///
-    /// Messages go on coming in until the peer's Close does. A [`pause`](Self::pause) is lifted, since that Close must be read.
-    /// A message that is being sent in pieces stays unfinished.
+    /// Messages go on coming in until the peer's Close does. A [`pause`](Self::pause) is lifted, since that
+    /// Close must be read. A message that is being sent in pieces stays unfinished.
     ///
     /// # Errors
     /// [`SendError::NotOpen`] or [`SendError::Closed`].
@@ -104,7 +105,8 @@ impl Connection {
                 // What was said before the Close is still on its way.
                 Timer::Close if self.has_progressed() => self.timers.close(now, self.options.close_timeout),
                 Timer::Close => {
-                    // If the peer answered our Close, it is just slow to end the transport: the verdict stands.
+                    // If the peer answered our Close, it is just slow to end the transport: the verdict
+                    // stands.
                     self.end(Cause::TimedOut(timer));
                 }
             }
@@ -166,7 +168,8 @@ impl Connection {
                 self.enter_closing(now);
             }
             Phase::Closing => self.forget_unsent(),
-            // Without its answer an opening handshake goes nowhere; and at the end there was only something left to write.
+            // Without its answer an opening handshake goes nowhere; and at the end there was only something
+            // left to write.
             Phase::Asking(_) | Phase::Asked(_) | Phase::Draining { .. } | Phase::Closed => {
                 self.end(Cause::Lost);
             }

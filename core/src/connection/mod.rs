@@ -52,23 +52,26 @@ pub enum State {
     Closed,
 }
 
-/// One endpoint of a WebSocket connection, from the first byte of the opening handshake to the last of the closing one.
-/// It owns no socket, no clock, no randomness and no receive buffer.
+/// One endpoint of a WebSocket connection, from the first byte of the opening handshake to the last of the
+/// closing one. It owns no socket, no clock, no randomness and no receive buffer.
 ///
 /// Its methods are of four kinds, and any order of calls is legal:
 ///
 /// * **Inputs** tell it what happened: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
 ///   [`handle_timeout`](Self::handle_timeout), [`transport_failed`](Self::transport_failed),
 ///   [`transmitted`](Self::transmitted).
-/// * **Commands** are what the application wants: [`accept`](Self::accept), [`reject`](Self::reject), [`send`](Self::send) and
-///   its relatives, [`ping`](Self::ping), [`close`](Self::close), [`pause`](Self::pause), [`resume`](Self::resume),
-///   [`set_options`](Self::set_options), [`release_memory`](Self::release_memory).
+/// * **Commands** are what the application wants: [`accept`](Self::accept), [`reject`](Self::reject),
+///   [`send`](Self::send) and its relatives, [`ping`](Self::ping), [`close`](Self::close),
+///   [`pause`](Self::pause), [`resume`](Self::resume), [`set_options`](Self::set_options),
+///   [`release_memory`](Self::release_memory).
 /// * **Outputs** are what the transport is to do, shown until it has been done: [`transmit`](Self::transmit),
 ///   [`poll_timeout`](Self::poll_timeout), [`transport`](Self::transport), [`wants_read`](Self::wants_read).
-/// * **Getters** show the rest: [`state`](Self::state), [`agreed`](Self::agreed), [`latency`](Self::latency) ….
+/// * **Getters** show the rest: [`state`](Self::state), [`agreed`](Self::agreed), [`latency`](Self::latency)
+///   ….
 ///
-/// A loop around it reads, hands the bytes to `receive` until that returns `None`, writes what `transmit` shows, sleeps no
-/// longer than `poll_timeout` says, and does what `transport` says. `core/examples/epoll.rs` is one.
+/// A loop around it reads, hands the bytes to `receive` until that returns `None`, writes what `transmit`
+/// shows, sleeps no longer than `poll_timeout` says, and does what `transport` says. `core/examples/epoll.rs`
+/// is one.
 #[derive(Debug)]
 pub struct Connection {
     role: Role,
@@ -79,7 +82,8 @@ pub struct Connection {
     outbox: Outbox,
     outgoing: Option<Outgoing>,
     timers: Timers,
-    /// Bytes written, since the peer was last heard or a timer asked, while it could not be heard: it is alive if it reads.
+    /// Bytes written, since the peer was last heard or a timer asked, while it could not be heard: it is
+    /// alive if it reads.
     progress: u32,
     /// There were enough of them the last time.
     lagging: bool,
@@ -105,7 +109,8 @@ enum Phase {
     Closing,
     /// Nothing is received any more: write what is queued, then wait for the end of the transport.
     Draining {
-        /// Whether to close the writing direction (§7.1.1: a server closes first; so does who fails the connection).
+        /// Whether to close the writing direction (§7.1.1: a server closes first; so does who fails the
+        /// connection).
         shutdown: bool,
         eof: bool,
     },
@@ -166,7 +171,8 @@ impl Connection {
         connection
     }
 
-    /// An end of a connection whose HTTP was spoken elsewhere: by an HTTP library, or over HTTP/2 (RFC 8441) or HTTP/3.
+    /// An end of a connection whose HTTP was spoken elsewhere: by an HTTP library, or over HTTP/2 (RFC 8441)
+    /// or HTTP/3.
     pub fn established(endpoint: Endpoint, config: &Config, agreed: Agreed, now: Instant) -> Self {
         let (role, keys) = match endpoint {
             Endpoint::Server => (Role::Server, None),
@@ -205,13 +211,13 @@ impl Connection {
 impl Connection {
     /// Takes bytes from the front of `input` up to the next event, and returns that.
     ///
-    /// Call it until it returns `None`. All input is taken then, that of an unfinished frame too, unless the connection cannot
-    /// go on. If input remains, that is until the caller acts: answers
-    /// [`Event::Request`], writes what [`transmit`](Self::transmit) shows, or calls [`resume`](Self::resume). Keep those bytes
+    /// Call it until it returns `None`. All input is taken then, that of an unfinished frame too, unless the
+    /// connection cannot go on. If input remains, that is until the caller acts: answers [`Event::Request`],
+    /// writes what [`transmit`](Self::transmit) shows, or calls [`resume`](Self::resume). Keep those bytes
     /// and offer them again; not reading more meanwhile is what slows the peer down.
     ///
-    /// Nothing that a peer sends makes this panic or fail: its faults end the connection, with the right Close frame queued and
-    /// the verdict in [`transport`](Self::transport).
+    /// Nothing that a peer sends makes this panic or fail: its faults end the connection, with the right
+    /// Close frame queued and the verdict in [`transport`](Self::transport).
     #[inline]
     pub fn receive<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
         if input.is_empty() {
@@ -234,17 +240,18 @@ impl Connection {
         event
     }
 
-    /// The transport has no more to read: its end came, or an error. Offer what [`receive`](Self::receive) left before this, since
-    /// nothing is taken any more. Harmless to repeat; [`wants_read`](Self::wants_read) is false from here on.
+    /// The transport has no more to read: its end came, or an error. Offer what [`receive`](Self::receive)
+    /// left before this, since nothing is taken any more. Harmless to repeat;
+    /// [`wants_read`](Self::wants_read) is false from here on.
     ///
     /// The event is a client's [`Event::Rejected`], if the response's body ended only now.
     pub fn receive_eof(&mut self, now: Instant) -> Option<Event<'static>> {
         self.end_of_input(now)
     }
 
-    /// The transport cannot be written any more: what is queued is dropped, and nothing more can be sent. What the peer said before
-    /// it went can still be received, its Close too, until [`receive_eof`](Self::receive_eof) or for the time of
-    /// [`Config::close_timeout`].
+    /// The transport cannot be written any more: what is queued is dropped, and nothing more can be sent.
+    /// What the peer said before it went can still be received, its Close too, until
+    /// [`receive_eof`](Self::receive_eof) or for the time of [`Config::close_timeout`].
     pub fn write_failed(&mut self, now: Instant) {
         self.go_mute(now);
     }
@@ -254,8 +261,8 @@ impl Connection {
         self.end(Cause::Lost);
     }
 
-    /// Time has passed: does what is due. Early and late calls are harmless, but hand in first what has arrived: a peer
-    /// whose bytes wait to be read is not silent.
+    /// Time has passed: does what is due. Early and late calls are harmless, but hand in first what has
+    /// arrived: a peer whose bytes wait to be read is not silent.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.run_timers(now);
     }
@@ -269,8 +276,8 @@ impl Connection {
         Transmit::new(&self.outbox)
     }
 
-    /// The first `n` bytes of [`transmit`](Self::transmit) have been written. If the connection has dropped them meanwhile, that makes
-    /// no difference.
+    /// The first `n` bytes of [`transmit`](Self::transmit) have been written. If the connection has dropped
+    /// them meanwhile, that makes no difference.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
         if !matches!(self.phase, Phase::Open) || self.is_backed_up() {
@@ -286,24 +293,26 @@ impl Connection {
         }
     }
 
-    /// The output block, if it is empty: for a pool that lends it to whichever connection writes next. The next
-    /// output allocates one, unless [`lend_output`](Self::lend_output) brought one before.
+    /// The output block, if it is empty: for a pool that lends it to whichever connection writes next. The
+    /// next output allocates one, unless [`lend_output`](Self::lend_output) brought one before.
     pub fn reclaim_output(&mut self) -> Option<Vec<u8>> {
         self.outbox.reclaim()
     }
 
-    /// Whether the connection has no output block, so that [`lend_output`](Self::lend_output) would be of use.
+    /// Whether the connection has no output block, so that [`lend_output`](Self::lend_output) would be of
+    /// use.
     pub fn wants_output(&self) -> bool {
         self.outbox.wants_output()
     }
 
-    /// Lends a block of memory for output; what is in it is dropped. It comes back if the connection has one already.
+    /// Lends a block of memory for output; what is in it is dropped. It comes back if the connection has one
+    /// already.
     pub fn lend_output(&mut self, block: Vec<u8>) -> Option<Vec<u8>> {
         self.outbox.lend(block)
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go, and is `None` once the
-    /// connection is over.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go,
+    /// and is `None` once the connection is over.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.timers.next()
     }
@@ -317,8 +326,8 @@ impl Connection {
         }
     }
 
-    /// Whether [`receive`](Self::receive) can take bytes now: if not, or if it left some before, reading the transport would only
-    /// pile them up.
+    /// Whether [`receive`](Self::receive) can take bytes now: if not, or if it left some before, reading the
+    /// transport would only pile them up.
     pub fn wants_read(&self) -> bool {
         match &self.phase {
             Phase::Open | Phase::Closing => !self.is_stopped() && !self.inbound_waits(),
@@ -371,14 +380,15 @@ impl Connection {
         self.check_send()
     }
 
-    /// The last round-trip time that was measured: from a Ping of the keepalive or [`probe`](Self::probe) to its Pong.
+    /// The last round-trip time that was measured: from a Ping of the keepalive or [`probe`](Self::probe) to
+    /// its Pong.
     pub fn latency(&self) -> Option<Duration> {
         self.timers.latency()
     }
 
-    /// Stops receiving: [`receive`](Self::receive) takes nothing until [`resume`](Self::resume), which is felt by the peer once
-    /// the buffers between are full. The timers for silence stand still, since nothing can be heard. A connection that is closing
-    /// cannot be paused, since the peer's Close must be read.
+    /// Stops receiving: [`receive`](Self::receive) takes nothing until [`resume`](Self::resume), which is
+    /// felt by the peer once the buffers between are full. The timers for silence stand still, since nothing
+    /// can be heard. A connection that is closing cannot be paused, since the peer's Close must be read.
     pub fn pause(&mut self) {
         match self.phase {
             Phase::Asking(_) | Phase::Asked(_) => self.paused = true,
@@ -403,17 +413,18 @@ impl Connection {
         self.paused
     }
 
-    /// Whether input waits while [`Config::high_water`] bytes of output do. It does by default, so that a program that answers what
-    /// it receives cannot be made to queue without bound.
+    /// Whether input waits while [`Config::high_water`] bytes of output do. It does by default, so that a
+    /// program that answers what it receives cannot be made to queue without bound.
     ///
-    /// Turn it off for a program that sends on its own account and paces itself by [`buffered`](Self::buffered): if both
-    /// ends sent a lot and neither read before the other did, both would wait for ever.
+    /// Turn it off for a program that sends on its own account and paces itself by
+    /// [`buffered`](Self::buffered): if both ends sent a lot and neither read before the other did, both
+    /// would wait for ever.
     pub fn set_backpressure(&mut self, on: bool) {
         self.backpressure = on;
     }
 
-    /// Puts other settings to use: limits for what comes next, timers from now on. What is about the opening handshake
-    /// is over and makes no difference.
+    /// Puts other settings to use: limits for what comes next, timers from now on. What is about the opening
+    /// handshake is over and makes no difference.
     pub fn set_options(&mut self, now: Instant, config: &Config) {
         self.options = config.options;
         if let (Phase::Open, false) = (&self.phase, self.paused) {

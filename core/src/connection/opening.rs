@@ -13,7 +13,8 @@ impl Connection {
     /// closing: see [`state`](Self::state).
     ///
     /// # Errors
-    /// Nothing waits for an answer, or the subprotocol is not one that the client offered. A request still waits then.
+    /// Nothing waits for an answer, or the subprotocol is not one that the client offered. A request still
+    /// waits then.
     pub fn accept(&mut self, now: Instant, accept: Accept) -> Result<(), AcceptError> {
         let Phase::Asked(handshake) = &self.phase else { return Err(AcceptError::NoRequest) };
         match handshake.accept(&accept)? {
@@ -29,8 +30,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers the request that [`Event::Request`] brought with `response`, and closes the connection behind it.
-    /// If no request waits for an answer, nothing happens.
+    /// Answers the request that [`Event::Request`] brought with `response`, and closes the connection behind
+    /// it. If no request waits for an answer, nothing happens.
     pub fn reject(&mut self, now: Instant, response: Response) {
         if matches!(&self.phase, Phase::Asked(handshake) if handshake.is_asked()) {
             self.respond(now, &response, Cause::Rejected(response.status()));

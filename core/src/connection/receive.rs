@@ -55,8 +55,8 @@ impl Connection {
         self.is_over_high_water(self.outbox.ready()) || self.inbound_waits()
     }
 
-    /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait: control frames pass
-    /// them, more work for the outbox does not.
+    /// Whether the next frame is a data frame that may not be taken, since fragments of ours still wait:
+    /// control frames pass them, more work for the outbox does not.
     pub(super) fn inbound_waits(&self) -> bool {
         self.is_over_high_water(self.outbox.len())
             && self.inbound.frame.map_or(self.inbound.held, |frame| !frame.opcode.is_control())

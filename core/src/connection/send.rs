@@ -18,7 +18,8 @@ impl Connection {
     /// A borrowed payload is copied once; an owned one of 16 KiB or more is not copied at all.
     ///
     /// # Errors
-    /// [`SendError`]; the message is dropped then. Where it must not be lost, use [`try_send`](Self::try_send).
+    /// [`SendError`]; the message is dropped then. Where it must not be lost, use
+    /// [`try_send`](Self::try_send).
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.check_send()?;
@@ -51,7 +52,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Begins a message that is sent in pieces (§5.4). Control frames may be sent between them, other messages not.
+    /// Begins a message that is sent in pieces (§5.4). Control frames may be sent between them, other
+    /// messages not.
     ///
     /// # Errors
     /// [`SendError`].
@@ -77,7 +79,8 @@ impl Connection {
         self.push_fragment(piece, true)
     }
 
-    /// Queues a Ping with a payload of the application's own (§5.5.2); its Pong comes as [`Event::Pong`](crate::Event::Pong).
+    /// Queues a Ping with a payload of the application's own (§5.5.2); its Pong comes as
+    /// [`Event::Pong`](crate::Event::Pong).
     ///
     /// # Errors
     /// [`SendError`].

@@ -9,8 +9,8 @@ use crate::error::ProtocolError;
 
 /// Bytes from the peer, lent for one round of [`Connection::receive`](crate::Connection::receive).
 ///
-/// What the connection takes is split off the front; what is left when it returns `None` is still the caller's, to be
-/// offered again when the connection can go on.
+/// What the connection takes is split off the front; what is left when it returns `None` is still the
+/// caller's, to be offered again when the connection can go on.
 #[derive(Debug)]
 #[must_use]
 pub struct Input<'b> {
@@ -52,8 +52,8 @@ impl<'b> Input<'b> {
     }
 }
 
-/// Finds frames in a stream and checks what can be checked without reading payloads (RFC 6455 §5.2–§5.5): masking
-/// direction, reserved bits, opcodes, fragmentation order, lengths.
+/// Finds frames in a stream and checks what can be checked without reading payloads (RFC 6455 §5.2–§5.5):
+/// masking direction, reserved bits, opcodes, fragmentation order, lengths.
 ///
 /// Between two reads it keeps at most the bytes of one unfinished header.
 #[derive(Clone, Debug)]
@@ -75,10 +75,12 @@ impl Decoder {
         Self { role, fragmented: false, left: 0, key: [0; 4], spill: [0; MAX_HEADER], spilled: 0 }
     }
 
-    /// Takes the next frame's header from `input`, or its beginning. The payload of the frame before must have been taken.
+    /// Takes the next frame's header from `input`, or its beginning. The payload of the frame before must
+    /// have been taken.
     ///
     /// # Errors
-    /// The first byte that no valid header could have, as soon as it is there. The decoder is of no use after that.
+    /// The first byte that no valid header could have, as soon as it is there. The decoder is of no use after
+    /// that.
     #[inline]
     pub fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
         debug_assert_eq!(self.left, 0, "the payload before was not taken");
@@ -127,7 +129,8 @@ impl Decoder {
         bytes
     }
 
-    /// Appends what `input` has of the current frame's payload to `target`, unmasking the copy: one pass over memory.
+    /// Appends what `input` has of the current frame's payload to `target`, unmasking the copy: one pass over
+    /// memory.
     pub fn payload_into(&mut self, input: &mut Input<'_>, target: &mut alloc::vec::Vec<u8>) {
         let bytes = self.masked_payload(input, usize::MAX);
         match self.role {

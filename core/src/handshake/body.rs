@@ -54,7 +54,8 @@ impl Body {
         }
     }
 
-    /// Appends what `input` has of the body to `body`, and nothing else; whether that was the last of it, or enough.
+    /// Appends what `input` has of the body to `body`, and nothing else; whether that was the last of it, or
+    /// enough.
     pub(super) fn receive(&mut self, input: &mut Input<'_>, body: &mut Vec<u8>) -> bool {
         let ended = match self {
             Self::Length(left) => {

@@ -45,7 +45,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Offering a subprotocol (§1.9), in the order of these calls: most wanted first. One offered twice is offered once.
+    /// Offering a subprotocol (§1.9), in the order of these calls: most wanted first. One offered twice is
+    /// offered once.
     ///
     /// # Errors
     /// [`InvalidHeader::Value`] if the name is not a token.

@@ -165,7 +165,8 @@ pub(super) fn offsets(whole: &[u8], part: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-/// The elements of a comma-separated list, trimmed; empty ones are skipped. Not for lists with quoted strings.
+/// The elements of a comma-separated list, trimmed; empty ones are skipped. Not for lists with quoted
+/// strings.
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
@@ -205,10 +206,11 @@ pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> 
 pub enum InvalidHeader {
     /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The value has control characters, such as CR, LF or NUL, or begins or ends with white space (RFC 9110 §5.5).
+    /// The value has control characters, such as CR, LF or NUL, or begins or ends with white space (RFC 9110
+    /// §5.5).
     Value,
-    /// The field belongs to the handshake itself and is written by the library: `Connection`, `Upgrade`, `Host`,
-    /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `Sec-WebSocket-*`.
+    /// The field belongs to the handshake itself and is written by the library: `Connection`, `Upgrade`,
+    /// `Host`, `Content-Length`, `Transfer-Encoding`, `Trailer` and `Sec-WebSocket-*`.
     Reserved,
 }
 

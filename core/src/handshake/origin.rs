@@ -21,7 +21,8 @@ pub(super) fn check(policy: &Origins, request: &Request) -> Result<(), Refusal> 
     Err(Refusal::Origin { origin: String::from(origin), host: String::from(host) })
 }
 
-/// The host that the request is for: what it says itself, and what a proxy says that it said. A page cannot set either.
+/// The host that the request is for: what it says itself, and what a proxy says that it said. A page cannot
+/// set either.
 fn hosts(request: &Request) -> impl Iterator<Item = &str> {
     let forwarded =
         request.header("x-forwarded-host").into_iter().flat_map(|list| list.split(',')).map(str::trim);
@@ -45,7 +46,8 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     if is_loopback(name) && is_loopback(host_name) {
         return true;
     }
-    // A host without a port has the default one of its scheme, which behind a TLS proxy is the page's and not ours.
+    // A host without a port has the default one of its scheme, which behind a TLS proxy is the page's and not
+    // ours.
     name.eq_ignore_ascii_case(host_name) && port.unwrap_or(default_port) == host_port.unwrap_or(default_port)
 }
 

@@ -50,8 +50,8 @@ struct Upgrade {
 }
 
 impl Request {
-    /// Whether this asks for a WebSocket. If not, [`accept`](crate::Connection::accept) answers that it should
-    /// have, and [`reject`](crate::Connection::reject) answers what the application wants.
+    /// Whether this asks for a WebSocket. If not, [`accept`](crate::Connection::accept) answers that it
+    /// should have, and [`reject`](crate::Connection::reject) answers what the application wants.
     pub fn is_upgrade(&self) -> bool {
         self.0.upgrade.is_some()
     }

@@ -180,7 +180,8 @@ impl Response {
         &mut self.body
     }
 
-    /// The response on the wire, behind which the connection ends. The answer to HEAD is one without its body.
+    /// The response on the wire, behind which the connection ends. The answer to HEAD is one without its
+    /// body.
     pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
         let mut out = status_line(self.status);
         for (name, value) in &self.headers {

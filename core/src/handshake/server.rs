@@ -33,8 +33,8 @@ impl Accept {
         self
     }
 
-    /// With the first subprotocol that the client offers and is among `supported`, if there is one. Without one the client may go on
-    /// or not (§4.1); to refuse it, answer with a response instead.
+    /// With the first subprotocol that the client offers and is among `supported`, if there is one. Without
+    /// one the client may go on or not (§4.1); to refuse it, answer with a response instead.
     pub fn first_subprotocol(mut self, request: &Request, supported: &[&str]) -> Self {
         self.subprotocol = request.subprotocols().find(|offered| supported.contains(offered)).map(Into::into);
         self

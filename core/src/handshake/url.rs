@@ -102,7 +102,8 @@ pub enum InvalidUrl {
     Userinfo,
     /// A fragment (`#…`), which has no meaning here (§3): write `%23` for the character.
     Fragment,
-    /// A space, a control character, one outside ASCII, or one of `"<>\^{|}` and the backtick: percent-encode it.
+    /// A space, a control character, one outside ASCII, or one of `"<>\^{|}` and the backtick: percent-encode
+    /// it.
     Character,
 }
 

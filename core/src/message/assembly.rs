@@ -13,7 +13,8 @@ use crate::frame::{Decoder, Input};
 /// Memory is reserved ahead of what has arrived by at most this, or by as much as has arrived already.
 const AHEAD: usize = 64 * 1024;
 
-/// Text is unmasked, validated and appended in blocks of this size, so that each pass finds it in the first-level cache.
+/// Text is unmasked, validated and appended in blocks of this size, so that each pass finds it in the
+/// first-level cache.
 const BLOCK: usize = 16 * 1024;
 
 /// The message that is being received.
@@ -83,7 +84,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// Whether nothing of the message has been taken from the input yet, so that a frame that is all there can be lent.
+    /// Whether nothing of the message has been taken from the input yet, so that a frame that is all there
+    /// can be lent.
     #[inline]
     pub(crate) fn is_untouched(&self, left: u64) -> bool {
         self.fragments == 1 && left == self.declared
@@ -181,8 +183,9 @@ impl Assembly {
     }
 }
 
-/// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not grow often, and
-/// never because of a declared length alone (at most 64 KiB ahead, or as much again as has arrived).
+/// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not
+/// grow often, and never because of a declared length alone (at most 64 KiB ahead, or as much again as has
+/// arrived).
 fn room(len: usize, capacity: usize, coming: usize, declared: u64, ceiling: u64) -> usize {
     let needed = len.saturating_add(coming);
     if capacity >= needed {

@@ -16,8 +16,9 @@ pub enum Kind {
 
 /// A whole message.
 ///
-/// Received, it is *lent* (`Cow::Borrowed`, from the caller's own read buffer) if it arrived in one piece, and *owned* if it
-/// had to be put together; `into_owned` makes the one into the other and costs nothing for the latter.
+/// Received, it is *lent* (`Cow::Borrowed`, from the caller's own read buffer) if it arrived in one piece,
+/// and *owned* if it had to be put together; `into_owned` makes the one into the other and costs nothing for
+/// the latter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message<'b> {
     /// Text, valid UTF-8 on its way in and out.
@@ -170,7 +171,8 @@ impl Data<'_> {
     }
 }
 
-/// A message to be sent on many connections: the payload is held once, and a big one is not copied per connection.
+/// A message to be sent on many connections: the payload is held once, and a big one is not copied per
+/// connection.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     kind: Kind,

@@ -149,7 +149,8 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// Byte by byte, by the standard library alone: how many bytes may stand, and whether the text may end there.
+    /// Byte by byte, by the standard library alone: how many bytes may stand, and whether the text may end
+    /// there.
     fn naive(bytes: &[u8]) -> (usize, bool) {
         for end in 1..=bytes.len() {
             if core::str::from_utf8(&bytes[..end]).is_err_and(|error| error.error_len().is_some()) {
