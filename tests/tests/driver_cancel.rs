@@ -1,6 +1,7 @@
 //! Futures that are dropped while they wait, and tasks that share a connection: nothing is lost, repeated or forgotten.
 
-use core::future::Future;
+use core::cell::RefCell;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -376,37 +377,52 @@ mod two_tasks {
     #[test]
     fn neither_takes_the_others_wake_up() {
         for role in ROLES {
-            for reader_first in [true, false] {
-                for data_first in [true, false] {
-                    let scene = open(role, &CONFIG);
-                    let (mut sink, mut stream) = scene.socket.split();
-                    scene.grip.set_room(0);
-                    let mut reader = Task::new(stream.next());
-                    let mut writer = Task::new(sink.send(Message::from("out")));
-                    if reader_first {
-                        assert!(reader.poll().is_pending());
-                    }
+            for (reader_first, data_first) in [(true, true), (true, false), (false, true), (false, false)] {
+                let what = format!("{role:?}, reader first: {reader_first}, data first: {data_first}");
+                let scene = open(role, &CONFIG);
+                let (mut sink, mut stream) = scene.socket.split();
+                scene.grip.set_room(0);
+                let mut reader = Task::new(stream.next());
+                let mut writer = Task::new(sink.send(Message::from("out")));
+                // Who comes last has its waker in both directions of the stream.
+                if reader_first {
+                    assert!(reader.poll().is_pending());
                     assert!(writer.poll().is_pending());
-                    assert!(reader.settle().is_pending());
-                    assert!(writer.settle().is_pending());
-                    if data_first {
-                        scene.grip.give(frame(role, TEXT, "in"));
-                        assert!(reader.is_woken());
-                        assert!(matches!(reader.settle(), Poll::Ready(Some(Ok(_)))));
-                    }
-                    assert!(writer.settle().is_pending());
-                    scene.grip.set_room(usize::MAX);
-                    assert!(writer.is_woken(), "{role:?} {reader_first} {data_first}");
-                    assert!(matches!(writer.settle(), Poll::Ready(Ok(()))));
-                    if !data_first {
-                        assert!(reader.settle().is_pending());
-                        scene.grip.give(frame(role, TEXT, "in"));
-                        assert!(reader.is_woken(), "{role:?} {reader_first}");
-                        assert!(matches!(reader.settle(), Poll::Ready(Some(Ok(_)))));
-                    }
-                    assert_eq!(payloads(&scene.grip, TEXT), 1);
+                } else {
+                    assert!(writer.poll().is_pending());
+                    assert!(reader.poll().is_pending());
                 }
+                if data_first {
+                    scene.grip.give(frame(role, TEXT, "in"));
+                    assert!(reader.is_woken(), "{what}");
+                    assert!(matches!(reader.settle(), Poll::Ready(Some(Ok(_)))));
+                }
+                scene.grip.set_room(usize::MAX);
+                assert!(writer.is_woken(), "{what}");
+                assert!(matches!(writer.settle(), Poll::Ready(Ok(()))));
+                if !data_first {
+                    scene.grip.give(frame(role, TEXT, "in"));
+                    assert!(reader.is_woken(), "{what}");
+                    assert!(matches!(reader.settle(), Poll::Ready(Some(Ok(_)))));
+                }
+                assert_eq!(payloads(&scene.grip, TEXT), 1);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_fed_while_another_task_receives_is_written_by_that() {
+        for role in ROLES {
+            let Scene { socket, grip, .. } = open(role, &CONFIG);
+            let socket = RefCell::new(socket);
+            let mut reader = Task::new(poll_fn(|cx| socket.borrow_mut().poll_recv(cx)));
+            assert!(reader.settle().is_pending());
+            let mut writer = Task::new(poll_fn(|cx| socket.borrow_mut().poll_ready_unpin(cx)));
+            assert!(matches!(writer.poll(), Poll::Ready(Ok(()))));
+            socket.borrow_mut().start_send_unpin(Message::from("out")).unwrap();
+            assert!(reader.is_woken());
+            assert!(reader.settle().is_pending());
+            assert_eq!(payloads(&grip, TEXT), 1);
         }
     }
 
