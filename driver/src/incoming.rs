@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use sansocket::{
     Accept, Cause, ClientRequest, Config, Connection, Disconnect, Event, Request, Response, Seed, State,
-    Transport,
+    Status, Transport,
 };
 
 use crate::error::Error;
@@ -45,7 +45,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
     /// error.
     ///
     /// # Errors
-    /// [`Error::Accept`] if the answer does not fit, after which the stream is dropped;
+    /// [`Error::Accept`] if the answer does not fit, which the client is answered with 500;
     /// [`Error::Disconnected`]; [`Error::Io`].
     ///
     /// # Cancel safety
@@ -70,7 +70,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
 
     pub(crate) async fn accept_socket(mut self, accept: Accept) -> Result<Socket<I, T>, Error> {
         let now = self.socket.now();
-        self.socket.connection.accept(now, accept)?;
+        if let Err(error) = self.socket.connection.accept(now, accept) {
+            // The mistake is ours; the client should hear of it all the same.
+            self.socket.connection.reject(now, Response::new(Status::INTERNAL_SERVER_ERROR));
+            finish(&mut self.socket).await;
+            return Err(error.into());
+        }
         if self.socket.connection.state() != State::Open {
             finish(&mut self.socket).await;
             return Err(end(&mut self.socket));

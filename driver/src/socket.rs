@@ -101,8 +101,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 return Poll::Ready(None);
             }
             let reads_on = self.input.is_empty() && self.connection.wants_read() && !self.eof;
+            let has_turn = reads < READS_PER_POLL;
             // Before the timers: a peer whose bytes wait to be read is not silent.
-            if reads_on && reads < READS_PER_POLL {
+            if reads_on && has_turn {
                 reads += 1;
                 if self.poll_read(cx, &mut visit).is_ready() {
                     continue;
@@ -112,7 +113,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 continue;
             }
             if reads_on {
-                if reads == READS_PER_POLL {
+                if !has_turn {
                     cx.waker().wake_by_ref();
                 }
                 return Poll::Pending;

@@ -1,9 +1,13 @@
 #![allow(missing_docs, reason = "test support: the names say it")]
 //! What the conformance tests share: frames written by hand, streams cut everywhere, a pair with a virtual clock.
 
+pub mod clock;
+pub mod heads;
 pub mod pair;
 pub mod scripted;
 pub mod splits;
+pub mod stage;
+pub mod task;
 pub mod wire;
 
 pub use pair::Pair;

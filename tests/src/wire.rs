@@ -105,3 +105,8 @@ pub fn assert_failed(role: Role, record: &Record, error: ProtocolError, code: u1
     let close = Parsed { first: 0x80 | CLOSE, masked: role == Role::Client, payload: close_payload(code) };
     assert_eq!(parse(&record.output), [close]);
 }
+
+/// The payloads of the frames with this opcode in `bytes`.
+pub fn payloads(bytes: &[u8], opcode: u8) -> Vec<Vec<u8>> {
+    parse(bytes).into_iter().filter(|frame| frame.first == 0x80 | opcode).map(|frame| frame.payload).collect()
+}

@@ -1,0 +1,146 @@
+//! Timers, by a clock that is moved by hand.
+
+use core::task::Poll;
+use core::time::Duration;
+
+use futures_util::FutureExt;
+use sansocket::{Cause, CloseCode, Config, Message, State, Timer};
+use sansocket_tests::ROLES;
+use sansocket_tests::scripted::{self, Step, Task, open, run};
+use sansocket_tests::wire::{CLOSE, PING, PONG, TEXT, close, close_payload, frame, payloads};
+
+const CONFIG: Config = Config::new();
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_silent_peer_is_closed_after_the_idle_timeout() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.idle_timeout(Some(10 * SECOND)));
+        let mut waiting = Task::new(scene.socket.recv());
+        assert!(waiting.settle().is_pending());
+        scene.clock.pass(5 * SECOND);
+        assert!(waiting.settle().is_pending());
+        assert_eq!(payloads(&scene.grip.log().written, PING).len(), 1, "it is asked first");
+        scene.clock.pass(5 * SECOND);
+        assert!(waiting.is_woken());
+        assert!(waiting.settle().is_pending());
+        assert_eq!(payloads(&scene.grip.log().written, CLOSE), [close_payload(1000)]);
+        scene.clock.pass(5 * SECOND);
+        let Poll::Ready(Err(error)) = waiting.settle() else { panic!("the peer does not answer") };
+        assert_eq!(error.cause(), Some(&Cause::TimedOut(Timer::Idle)));
+        drop(waiting);
+        assert!(matches!(run(scene.socket.recv()), Ok(None)));
+    }
+}
+
+#[test]
+fn a_peer_that_answers_pings_is_kept() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.idle_timeout(Some(10 * SECOND)));
+        let mut waiting = Task::new(scene.socket.recv());
+        assert!(waiting.settle().is_pending());
+        for _ in 0..100 {
+            scene.clock.pass(5 * SECOND);
+            assert!(waiting.settle().is_pending());
+            for ping in payloads(&scene.grip.take(), PING) {
+                scene.grip.give(frame(role, PONG, ping));
+            }
+            assert!(waiting.settle().is_pending());
+        }
+        drop(waiting);
+        assert_eq!(scene.socket.connection().state(), State::Open);
+    }
+}
+
+#[test]
+fn a_peer_that_sent_something_while_nobody_received_is_not_idle() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG);
+        assert!(scene.socket.recv().now_or_never().is_none());
+        // The application is busy for long; what comes meanwhile waits in the stream.
+        scene.clock.pass(59 * SECOND);
+        scene.grip.give(frame(role, TEXT, "m"));
+        scene.clock.pass(2 * SECOND);
+        assert_eq!(run(scene.socket.recv()).unwrap(), Some(Message::from("m")));
+        assert_eq!(scene.socket.connection().state(), State::Open);
+    }
+}
+
+#[test]
+fn close_waits_for_the_peer_no_longer_than_the_close_timeout() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.close_timeout(3 * SECOND));
+        let mut closing = Task::new(scene.socket.close(CloseCode::NORMAL_CLOSURE));
+        assert!(closing.settle().is_pending());
+        scene.clock.pass(2 * SECOND);
+        assert!(closing.settle().is_pending());
+        scene.clock.pass(SECOND);
+        let Poll::Ready(disconnect) = closing.settle() else { panic!("it is time") };
+        assert_eq!(disconnect.cause(), &Cause::TimedOut(Timer::Close));
+        assert!(disconnect.sent().is_some() && disconnect.received().is_none());
+    }
+}
+
+#[test]
+fn a_peer_that_has_closed_and_does_not_end_the_stream_is_no_error() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.close_timeout(3 * SECOND));
+        scene.grip.give(close(role, 1000, ""));
+        let mut waiting = Task::new(scene.socket.recv());
+        assert!(waiting.settle().is_pending());
+        scene.clock.pass(3 * SECOND);
+        assert!(matches!(waiting.settle(), Poll::Ready(Ok(None))));
+    }
+}
+
+#[test]
+fn a_stream_that_never_lets_the_last_bytes_go_is_given_up() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG);
+        scene.grip.hold_until_flush();
+        scene.grip.on_flush([Step::Forget; 100]);
+        scene.grip.give(close(role, 1000, ""));
+        scene.grip.end();
+        let mut waiting = Task::new(scene.socket.recv());
+        assert!(waiting.settle().is_pending());
+        scene.clock.pass(60 * SECOND);
+        let Poll::Ready(end) = waiting.settle() else { panic!("it waits for ever") };
+        assert!(matches!(end, Ok(None)), "{end:?}");
+    }
+}
+
+#[test]
+fn timers_run_while_a_send_is_blocked() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.idle_timeout(Some(10 * SECOND)).close_timeout(3 * SECOND));
+        scene.grip.set_room(5);
+        let mut sending = Task::new(scene.socket.send("a message"));
+        assert!(sending.settle().is_pending());
+        for pass in [5, 5, 3] {
+            assert!(sending.settle().is_pending());
+            scene.clock.pass(pass * SECOND);
+            assert!(sending.is_woken(), "{pass}");
+        }
+        let Poll::Ready(Err(error)) = sending.settle() else { panic!("it is time") };
+        assert_eq!(error.cause(), Some(&Cause::TimedOut(Timer::Idle)));
+        drop(sending);
+        assert!(scene.socket.disconnect().unwrap().sent().is_none(), "it never went out");
+    }
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_ends() {
+    let (end, grip) = scripted::stream();
+    let clock = scripted::Clock::new();
+    grip.give(b"GET / HT");
+    let config = CONFIG;
+    let mut reading = Task::new(sansocket_driver::Incoming::read(end, clock.alarm(), &config));
+    assert!(reading.settle().is_pending());
+    clock.pass(10 * SECOND);
+    assert!(reading.settle().is_pending());
+    assert!(grip.take().starts_with(b"HTTP/1.1 408 "));
+    grip.end();
+    let Poll::Ready(Err(error)) = reading.settle() else { panic!("it is time") };
+    assert_eq!(error.cause(), Some(&Cause::TimedOut(Timer::Handshake)));
+}
