@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use super::{Connection, ControlPayload, Frame, Inbound, Phase};
 use crate::close::CloseFrame;
-use crate::config::Delivery;
+use crate::config::{Delivery, Options};
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Input, MAX_CONTROL_PAYLOAD, Opcode};
@@ -19,11 +19,7 @@ impl Connection {
             if self.is_stopped() {
                 return None;
             }
-            let received = match self.inbound.frame {
-                Some(frame) => self.receive_payload(frame, input),
-                None => self.receive_header(input),
-            };
-            match received {
+            match self.receive_frame(input) {
                 Ok(Step::More) => {}
                 Ok(Step::Wait) => return None,
                 Ok(Step::Event(event)) => return Some(event),
@@ -66,14 +62,19 @@ impl Connection {
         bytes >= self.options.high_water && self.backpressure
     }
 
-    fn receive_header<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
+    /// Takes the next frame, or more of the one that has begun.
+    #[inline]
+    fn receive_frame<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
+        if let Some(frame) = self.inbound.frame {
+            return self.receive_payload(frame, input);
+        }
         self.inbound.held = self.is_over_high_water(self.outbox.len()) && self.decoder.next_is_data(input);
         if self.inbound.held {
             return Ok(Step::Wait);
         }
         let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
-        self.inbound.begin(&header, &self.options)?;
-        Ok(Step::More)
+        let frame = self.inbound.begin(&header, &self.options)?;
+        self.receive_payload(frame, input)
     }
 
     #[inline]
@@ -137,14 +138,16 @@ enum Step<'b> {
 }
 
 impl Inbound {
-    fn begin(&mut self, header: &Header, options: &crate::config::Options) -> Result<(), ProtocolError> {
+    #[inline]
+    fn begin(&mut self, header: &Header, options: &Options) -> Result<Frame, ProtocolError> {
+        let frame = Frame { opcode: header.opcode, fin: header.fin };
         let kind = match header.opcode {
             Opcode::Text => Some(Kind::Text),
             Opcode::Binary => Some(Kind::Binary),
             Opcode::Continuation => None,
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                self.frame = Some(Frame { opcode: header.opcode, fin: true });
-                return Ok(());
+                self.frame = Some(frame);
+                return Ok(frame);
             }
         };
         if header.len > options.max_frame {
@@ -154,8 +157,8 @@ impl Inbound {
             self.message.begin(kind, options.delivery);
         }
         self.message.frame(header.len, header.fin, options)?;
-        self.frame = Some(Frame { opcode: header.opcode, fin: header.fin });
-        Ok(())
+        self.frame = Some(frame);
+        Ok(frame)
     }
 
     #[inline]
