@@ -152,9 +152,8 @@ impl Outbox {
         Slices { outbox: self, at: self.written, index: 0, payload_next: false }
     }
 
-    /// `n` bytes have been written.
-    pub(crate) fn written(&mut self, n: usize) {
-        let mut n = n.min(self.ready);
+    /// `n` bytes have been written, no more than are ready.
+    pub(crate) fn written(&mut self, mut n: usize) {
         self.ready -= n;
         while let Some(chain) = &mut self.chained {
             let Some(next) = chain.front_mut() else { break };

@@ -95,13 +95,12 @@ impl Timers {
         None
     }
 
-    /// The peer was not silent, although nothing was received.
-    pub(crate) fn rearm(&mut self, timer: Timer, now: Instant, options: &Options) {
-        if timer == Timer::Pong {
+    /// The peer is alive, although it could not be heard.
+    pub(crate) fn rearm(&mut self, now: Instant, options: &Options) {
+        self.heard = now;
+        self.idle = options.idle_timeout.after(now);
+        if self.pinged != Instant::NEVER {
             self.pong = options.pong_timeout.after(now);
-        } else {
-            self.heard = now;
-            self.idle = options.idle_timeout.after(now);
         }
     }
 

@@ -1,72 +1,18 @@
-//! RFC 6455 §5.5.1, §7: closing handshakes and other ends, without time-outs (those are in `timers.rs`).
+//! RFC 6455 §5.5.1, §7: closing handshakes. Their time-outs are in `timers.rs`, other ends in `ends_7_1.rs`.
 
 use sansocket::{
-    Cause, CloseCode, CloseFrame, Config, Connection, Disconnect, Event, Kind, Message, Prepared,
-    ProtocolError, Role, SendError, Side, State, Timer, Transport,
+    Cause, CloseCode, CloseFrame, Config, Event, Kind, Message, ProtocolError, Role, SendError, Side, State,
+    Transport,
 };
+use sansocket_tests::clock::end;
 use sansocket_tests::pair::peer;
-use sansocket_tests::wire::{self, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload};
-use sansocket_tests::{Pair, ROLES, START, asking, at_every_split, open, receive, take_output};
+use sansocket_tests::wire::{self, CLOSE, CONTINUATION, PING, TEXT, close_payload};
+use sansocket_tests::{Pair, ROLES, START, at_every_split, open, receive, take_output};
 
 const CONFIG: Config = Config::new();
 
-fn end(connection: &Connection) -> Option<Disconnect> {
-    if let Transport::Close(end) = connection.transport() { Some(end.clone()) } else { None }
-}
-
 fn frame(code: u16, reason: &str) -> CloseFrame<'_> {
     CloseFrame::new(CloseCode::new(code).unwrap(), reason).unwrap()
-}
-
-/// Every stage of a connection's life in `role`, by name.
-fn stages(role: Role) -> Vec<(&'static str, Connection)> {
-    let made = |bytes: &[u8], written: bool| {
-        let mut connection = open(role, &CONFIG);
-        receive(&mut connection, START, bytes);
-        if written {
-            take_output(&mut connection);
-        }
-        connection
-    };
-    let closed = |written: bool| {
-        let mut connection = open(role, &CONFIG);
-        connection.close(START, CloseCode::GOING_AWAY).unwrap();
-        if written {
-            take_output(&mut connection);
-        }
-        connection
-    };
-    let request = asking(&CONFIG).1;
-    let mut stages = match role {
-        Role::Client => {
-            let (mut refused, _) = asking(&CONFIG);
-            receive(&mut refused, START, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-            vec![("connecting", asking(&CONFIG).0), ("refused", refused)]
-        }
-        Role::Server => {
-            let [mut asked, mut refused] = [(); 2].map(|()| Connection::server(&CONFIG, START));
-            receive(&mut asked, START, &request);
-            receive(&mut refused, START, b"nonsense\r\n\r\n");
-            vec![("connecting", Connection::server(&CONFIG, START)), ("asked", asked), ("refused", refused)]
-        }
-    };
-    let mut lost = open(role, &CONFIG);
-    lost.receive_eof(START);
-    let mut sending = open(role, &CONFIG);
-    sending.send("on its way").unwrap();
-    stages.extend([
-        ("open", made(&[], true)),
-        ("sending", sending),
-        ("within a message", made(&wire::fragment(role, TEXT, "begun"), true)),
-        ("closing, queued", closed(false)),
-        ("closing", closed(true)),
-        ("answered, queued", made(&wire::close(role, 1000, ""), false)),
-        ("answered", made(&wire::close(role, 1000, ""), true)),
-        ("failed, queued", made(&[0xFF], false)),
-        ("failed", made(&[0xFF], true)),
-        ("lost", lost),
-    ]);
-    stages
 }
 
 #[test]
@@ -258,207 +204,6 @@ fn a_violation_after_our_close_ends_it_without_a_second_close_7_1_7() {
     }
 }
 
-/// T44.
-#[test]
-fn an_end_of_the_transport_anywhere_before_the_peers_close_is_never_clean_7_1_5() {
-    for role in ROLES {
-        let session = [
-            wire::frame(role, TEXT, "one"),
-            wire::frame(role, PING, "p"),
-            wire::fragment(role, TEXT, "tw"),
-            wire::frame(role, PONG, ""),
-            wire::frame(role, CONTINUATION, "o"),
-            wire::close(role, 1000, "bye"),
-        ]
-        .concat();
-        for ours_first in [false, true] {
-            for cut in 0..=session.len() {
-                let mut connection = open(role, &CONFIG);
-                if ours_first {
-                    connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();
-                }
-                receive(&mut connection, START, &session[..cut]);
-                take_output(&mut connection);
-                assert_eq!(connection.receive_eof(START), None);
-                let end = end(&connection).unwrap();
-                let whole = cut == session.len();
-                assert_eq!(end.is_clean(), whole, "after {cut} bytes");
-                assert_eq!(end.is_orderly(), whole, "after {cut} bytes");
-                assert_eq!(end.cause() == &Cause::Lost, !whole, "after {cut} bytes");
-                assert_eq!(end.sent().is_some(), whole || ours_first);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_transport_that_fails_ends_every_stage_at_once_7_1_5() {
-    for role in ROLES {
-        for (stage, mut connection) in stages(role) {
-            connection.transport_failed();
-            let end = end(&connection).unwrap_or_else(|| panic!("{stage}: not over"));
-            assert_eq!(connection.state(), State::Closed);
-            assert!(connection.transmit().is_empty() && connection.buffered() == 0, "{stage}");
-            assert_eq!(connection.poll_timeout(), None, "{stage}");
-            match stage {
-                "answered" | "answered, queued" => {}
-                "failed" | "failed, queued" => assert!(matches!(end.cause(), Cause::Violation(_)), "{end:?}"),
-                "refused" => {
-                    assert!(matches!(end.cause(), Cause::Rejected(_) | Cause::Refused(_)), "{end:?}");
-                }
-                _ => assert!(!end.is_clean(), "{stage}"),
-            }
-        }
-    }
-}
-
-#[test]
-fn a_transport_that_fails_before_the_closing_handshake_is_complete_was_lost_7_1_5() {
-    for role in ROLES {
-        for (stage, mut connection) in stages(role) {
-            if matches!(stage, "answered" | "answered, queued" | "failed" | "failed, queued" | "refused") {
-                continue;
-            }
-            let mut other = stages(role).into_iter().find(|(name, _)| *name == stage).unwrap().1;
-            connection.transport_failed();
-            assert_eq!(end(&connection).unwrap().cause(), &Cause::Lost, "{stage}");
-            other.receive_eof(START);
-            assert_eq!(end(&connection), end(&other), "{stage}: as at the end of the transport");
-        }
-    }
-}
-
-/// Both Close frames must have been *sent*, and the peer cannot have this one.
-#[test]
-fn a_close_that_never_went_out_completes_no_handshake_7_1_4() {
-    for role in ROLES {
-        for written in [0, 1] {
-            let mut connection = open(role, &CONFIG);
-            receive(&mut connection, START, &wire::close(role, 1000, ""));
-            connection.transmitted(written);
-            connection.transport_failed();
-            let end = end(&connection).unwrap();
-            assert!(!end.is_clean(), "{end:?}");
-            assert_eq!(end.received(), Some(&CloseCode::NORMAL_CLOSURE.into()));
-
-            let mut connection = open(role, &CONFIG);
-            receive(&mut connection, START, &wire::close(role, 1000, ""));
-            take_output(&mut connection);
-            connection.transport_failed();
-            assert!(self::end(&connection).unwrap().is_clean(), "it was written");
-        }
-    }
-}
-
-/// `receive_eof` says that nothing more comes in; what is queued can still be written.
-#[test]
-fn an_answer_that_is_still_queued_is_written_after_the_peers_end_of_stream_7_1_4() {
-    for role in ROLES {
-        let mut connection = open(role, &CONFIG);
-        receive(&mut connection, START, &wire::close(role, 1000, ""));
-        connection.receive_eof(START);
-        assert!(!connection.wants_read());
-        while !connection.transmit().is_empty() {
-            assert_eq!(end(&connection), None);
-            connection.transmitted(1);
-        }
-        assert!(end(&connection).unwrap().is_clean());
-    }
-}
-
-#[test]
-fn the_end_of_the_transport_may_be_told_again_and_again() {
-    for role in ROLES {
-        for (stage, mut connection) in stages(role) {
-            connection.receive_eof(START);
-            take_output(&mut connection);
-            let first = end(&connection).unwrap_or_else(|| panic!("{stage}: not over"));
-            for _ in 0..3 {
-                assert_eq!(connection.receive_eof(START), None, "{stage}");
-                assert_eq!(end(&connection).as_ref(), Some(&first), "{stage}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_verdict_never_changes_and_nothing_is_left_to_do_7_1_4() {
-    for role in ROLES {
-        for by_failure in [false, true] {
-            for (stage, mut connection) in stages(role) {
-                if by_failure {
-                    connection.transport_failed();
-                } else {
-                    connection.receive_eof(START);
-                    take_output(&mut connection);
-                }
-                let verdict = end(&connection).unwrap();
-                let check = |connection: &Connection| {
-                    assert_eq!(end(connection).as_ref(), Some(&verdict), "{stage}");
-                    assert_eq!(connection.state(), State::Closed, "{stage}");
-                    assert!(connection.transmit().is_empty() && connection.buffered() == 0, "{stage}");
-                    assert_eq!(connection.poll_timeout(), None, "{stage}");
-                    assert!(!connection.wants_read(), "{stage}");
-                };
-                check(&connection);
-                for bytes in [wire::frame(role, TEXT, "x"), wire::close(role, 1000, ""), vec![0xFF; 30]] {
-                    assert_eq!(receive(&mut connection, START, &bytes), (vec![], 0));
-                    check(&connection);
-                }
-                let later = START + core::time::Duration::from_secs(1 << 20);
-                connection.handle_timeout(later);
-                check(&connection);
-                connection.pause();
-                connection.resume(later);
-                connection.set_options(later, &CONFIG);
-                connection.release_memory();
-                assert!(connection.close(later, CloseCode::NORMAL_CLOSURE).is_err());
-                assert!(connection.send("x").is_err());
-                connection.transmitted(0);
-                check(&connection);
-                connection.receive_eof(later);
-                connection.transport_failed();
-                check(&connection);
-            }
-        }
-    }
-}
-
-#[test]
-fn nothing_is_sent_behind_a_close_or_before_the_opening_handshake_5_5_1() {
-    for role in ROLES {
-        for (stage, mut c) in stages(role) {
-            let error = match c.state() {
-                State::Connecting => SendError::NotOpen,
-                State::Open => continue,
-                State::Closing | State::Closed => SendError::Closed,
-            };
-            let before = c.transmit().to_vec();
-            let prepared = Prepared::text("x");
-            let results = [
-                c.can_send(),
-                c.send("x"),
-                c.try_send("x").map_err(|rejected| {
-                    assert_eq!(rejected.message, Message::from("x"));
-                    rejected.error
-                }),
-                c.send_prepared(&prepared),
-                c.begin(Kind::Text),
-                c.push(b"x"),
-                c.finish(b"x"),
-                c.ping(b"x"),
-                c.pong(b"x"),
-                c.probe(START),
-                c.close(START, CloseCode::NORMAL_CLOSURE),
-            ];
-            for (i, result) in results.into_iter().enumerate() {
-                assert_eq!(result, Err(error), "{stage}, call {i}");
-            }
-            assert_eq!(c.transmit().to_vec(), before, "{stage}");
-        }
-    }
-}
-
 #[test]
 fn a_close_cuts_a_message_that_is_sent_in_pieces_short_5_4() {
     for role in ROLES {
@@ -528,22 +273,5 @@ fn closing_lifts_a_pause_so_that_the_answer_is_read_7_1_2() {
         assert!(connection.wants_read());
         let (events, left) = receive(&mut connection, START, &answer);
         assert_eq!((events.len(), left), (2, 0));
-    }
-}
-
-#[test]
-fn an_end_says_what_it_was() {
-    for role in ROLES {
-        let mut connection = open(role, &CONFIG);
-        receive(&mut connection, START, &wire::close(role, 4001, "two\nlines"));
-        take_output(&mut connection);
-        connection.receive_eof(START);
-        assert_eq!(end(&connection).unwrap().to_string(), r"closed by the peer: 4001 (two\nlines)");
-
-        let mut connection = open(role, &CONFIG);
-        connection.close(START, CloseFrame::empty()).unwrap();
-        assert_eq!(connection.poll_timeout().unwrap().why, Timer::Close);
-        connection.receive_eof(START);
-        assert_eq!(end(&connection).unwrap().to_string(), "the connection was lost");
     }
 }

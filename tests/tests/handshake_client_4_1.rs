@@ -1,4 +1,4 @@
-//! RFC 6455 §4.1: the opening handshake as a client does it.
+//! RFC 6455 §4.1: the opening handshake as a client does it. Rejections are in `handshake_rejected_4_1.rs`.
 
 use core::time::Duration;
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use sansocket::{
     Message, Response, Role, Seed, SendError, State, Status, Timer, Transport,
 };
 use sansocket_tests::{
-    Record, SEED, START, asking, at_every_split, receive, receive_accepting, splits, take_output, wire,
+    SEED, START, asking, at_every_split, receive, receive_accepting, splits, take_output, wire,
 };
 
 fn ask(url: &str) -> ClientRequest {
@@ -349,133 +349,6 @@ fn section_4_1_eight_interim_responses_are_skipped() {
 }
 
 #[test]
-fn section_4_1_limits_on_the_head_are_exact() {
-    let (line, end) = ("HTTP/1.1 404 Not Found\r\n", "\r\nContent-Length: 0\r\n\r\n");
-    let fill = (16 << 10) - line.len() - "X: ".len() - end.len();
-    for (extra, is_ok) in [(0, true), (1, false)] {
-        let stream = format!("{line}X: {}{end}", "x".repeat(fill + extra));
-        for pieces in [16 << 10, 1, 1000] {
-            let record = splits::run(client(), stream.as_bytes().chunks(pieces));
-            assert_eq!(matches!(record.events[..], [Event::Rejected(_)]), is_ok);
-            assert_eq!(record.end.cause() == &Cause::Handshake(HandshakeError::HeadTooLong), !is_ok);
-        }
-    }
-    for (count, is_ok) in [(99, true), (100, false)] {
-        let stream = format!("{line}{}Content-Length: 0\r\n\r\n", "X: y\r\n".repeat(count));
-        let record = at_every_split(client, stream.as_bytes());
-        assert_eq!(matches!(record.events[..], [Event::Rejected(_)]), is_ok);
-        assert_eq!(record.end.cause() == &Cause::Handshake(HandshakeError::TooManyHeaders), !is_ok);
-    }
-}
-
-/// The response in a record of nothing but a refusal.
-fn refused(record: &Record) -> &Response {
-    let [Event::Rejected(response)] = &record.events[..] else { panic!("{:?}", record.events) };
-    assert_eq!(record.end.cause(), &Cause::Rejected(response.status()));
-    assert!(record.end.is_orderly() && record.output.is_empty());
-    response
-}
-
-#[test]
-fn section_4_1_another_answer_is_handed_to_the_application_with_its_body() {
-    // Whether the end of the body is known before the connection's.
-    let table: &[(u16, &str, &str, &str, bool)] = &[
-        (401, "WWW-Authenticate: Basic\r\nContent-Length: 5\r\n", "Hello", "Hello", true),
-        (302, "Location: wss://other.example/\r\nContent-Length: 0\r\n", "", "", true),
-        (404, "Content-Length: 5\r\n", "Hello, and what does not belong to it", "Hello", true),
-        (200, "", "a page until the end", "a page until the end", false),
-        (200, "", "", "", false),
-        (204, "", "", "", true),
-        (204, "Content-Length: 5\r\n", "", "", true),
-        (304, "Content-Length: 5\r\n", "", "", true),
-        (
-            503,
-            "Transfer-Encoding: chunked\r\n",
-            "5\r\nHello\r\n8;x=y\r\n, world!\r\n0\r\n\r\n",
-            "Hello, world!",
-            true,
-        ),
-        (
-            503,
-            "transfer-encoding: gzip, Chunked\r\nContent-Length: 3\r\n",
-            "a\r\n0123456789\r\n0\r\n\r\n",
-            "0123456789",
-            true,
-        ),
-        (500, "Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "", true),
-        (599, "Content-Length: nonsense\r\n", "body", "body", false),
-        (
-            426,
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n",
-            "",
-            "",
-            true,
-        ),
-    ];
-    for (status, fields, body, payload, is_known) in table {
-        let stream = format!("HTTP/1.1 {status} Some Reason\r\n{fields}\r\n{body}");
-        let record = at_every_split(client, stream.as_bytes());
-        let response = refused(&record);
-        assert_eq!(response.status().get(), *status);
-        assert_eq!(core::str::from_utf8(response.body()), Ok(*payload), "{stream}");
-        let expected: Vec<_> = fields.lines().map(|line| line.split_once(": ").unwrap()).collect();
-        let headers = response.headers().map(|(name, value)| (name, core::str::from_utf8(value).unwrap()));
-        assert_eq!(headers.collect::<Vec<_>>(), expected);
-        let expected = if *is_known { (State::Closed, false) } else { (State::Connecting, false) };
-        assert_eq!((record.state, record.shutdown), expected, "{stream}");
-    }
-}
-
-#[test]
-fn rfc_9112_a_chunked_body_ends_with_its_last_chunk_and_nowhere_else() {
-    for body in [
-        // What looks like a last chunk is data.
-        "9\r\nAB0\r\n\r\nCD\r\n0\r\n\r\n",
-        "10\r\n\r\n34567890123456\r\n0\r\n\r\n",
-        // Trailers, an extension, more zeros.
-        "1\r\nx\r\n0\r\nX: y\r\nZ: 0\r\n\r\n",
-        "1\r\nx\r\n0;last\r\n\r\n",
-        "1\r\nx\r\n000\r\n\r\n",
-        // Something behind it.
-        "1\r\nx\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-    ] {
-        let stream = format!("HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\n{body}");
-        let record = at_every_split(client, stream.as_bytes());
-        let payload = match body.as_bytes()[0] {
-            b'9' => "AB0\r\n\r\nCD",
-            b'1' if body.starts_with("10") => "\r\n34567890123456",
-            _ => "x",
-        };
-        assert_eq!(refused(&record).body(), payload.as_bytes(), "{body:?}");
-        assert_eq!((record.state, record.shutdown), (State::Closed, false), "{body:?}");
-    }
-}
-
-#[test]
-fn a_long_refusal_is_cut_at_64_kib() {
-    let body = "x".repeat(100_000);
-    let chunks = body.as_bytes().chunks(50_000);
-    let chunks: String =
-        chunks.map(|chunk| format!("c350\r\n{}\r\n", core::str::from_utf8(chunk).unwrap())).collect();
-    for (field, body) in [
-        ("Content-Length: 100000", &body),
-        ("Content-Length: 18446744073709551615", &body),
-        ("Connection: close", &body),
-        ("Transfer-Encoding: chunked", &chunks),
-    ] {
-        let stream = format!("HTTP/1.1 500 \r\n{field}\r\n\r\n{body}");
-        for pieces in [1 << 20, 65_536, 4096, 1] {
-            let record = splits::run(client(), stream.as_bytes().chunks(pieces));
-            let kept = refused(&record).body();
-            // Of chunks, their framing counts.
-            assert!((65_500..=65_536).contains(&kept.len()), "{field}: {}", kept.len());
-            assert!(kept.iter().all(|byte| *byte == b'x'));
-            assert_eq!((record.state, record.shutdown), (State::Closed, false), "{field}");
-        }
-    }
-}
-
-#[test]
 fn a_server_that_goes_away_within_its_answer_is_lost_and_within_a_body_has_answered() {
     for (fields, body) in [
         ("Content-Length: 5\r\n", "Hello"),
@@ -549,4 +422,18 @@ fn nothing_is_sent_before_the_answer() {
     assert_eq!(client.state(), State::Open);
     client.send("now").unwrap();
     assert_eq!(wire::parse(&take_output(&mut client))[0].payload, b"now");
+}
+
+/// RFC 9112 §2.2 lets a server ignore an empty line, and no client.
+#[test]
+fn section_4_1_a_response_behind_an_empty_line_is_none() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let refusal = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    for before in ["\r\n".to_owned(), "\r\n\r\n".to_owned(), "\n".to_owned(), format!("{interim}\r\n")] {
+        for answer in [&good()[..], refusal] {
+            let record = at_every_split(client, format!("{before}{answer}").as_bytes());
+            assert_eq!(record.end.cause(), &Cause::Handshake(HandshakeError::Malformed), "{before:?}");
+            assert_eq!(record.events, []);
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! RFC 6455 §4, §10: opening handshakes that are meant to harm, limits, origins, and what an application may not inject.
+//! RFC 6455 §4, §10: opening handshakes that are meant to harm, and what an application may not inject.
 
 use sansocket::{
-    Accept, Cause, ClientRequest, Config, Connection, Event, Input, Origins, Refusal, Response, Role, State,
-    Status, Transport,
+    Accept, Cause, ClientRequest, Config, Connection, Event, Refusal, Response, Role, State, Status,
+    Transport,
 };
-use sansocket_tests::splits::{Record, run};
+use sansocket_tests::heads::{at_many_splits, server, status};
+use sansocket_tests::splits::Record;
 use sansocket_tests::{SEED, START, at_every_split, receive, receive_accepting, take_output, wire};
 
 const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -21,36 +22,6 @@ fn but(from: &str, to: &str) -> String {
 /// The good request with these header lines at its end.
 fn with(lines: &str) -> String {
     but("13\r\n\r\n", &format!("13\r\n{lines}\r\n\r\n"))
-}
-
-fn server() -> Connection {
-    Connection::server(&Config::new(), START)
-}
-
-/// Like `at_every_split`; a stream that is long is cut at every place near its ends and the limit, and at some between.
-fn at_many_splits(make: impl Fn() -> Connection, stream: &[u8]) -> Record {
-    if stream.len() < 4096 {
-        return at_every_split(make, stream);
-    }
-    let whole = run(make(), [stream]);
-    let limit = (16 << 10) - 64..stream.len().min((16 << 10) + 64);
-    let cuts =
-        (1..400).chain(limit).chain((400..stream.len()).step_by(487)).chain(stream.len() - 300..stream.len());
-    for cut in cuts {
-        let (first, second) = stream.split_at(cut);
-        assert_eq!(run(make(), [first, second]), whole, "cut at {cut}");
-    }
-    assert_eq!(run(make(), stream.chunks(1)), whole, "byte by byte");
-    whole
-}
-
-/// The status of a record's one response, behind which nothing else stands.
-fn status(record: &Record) -> u16 {
-    let text = String::from_utf8_lossy(&record.output);
-    let mut lines =
-        text.match_indices("HTTP/1.1 ").filter(|(at, _)| text.as_bytes()[at + 9].is_ascii_digit());
-    assert_eq!((lines.next().map(|(at, _)| at), lines.next()), (Some(0), None), "{text}");
-    text.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap()
 }
 
 /// The server refuses `request` with `expected`, and takes no byte behind it for anything.
@@ -224,212 +195,6 @@ fn threats_t6_a_request_behind_an_accepted_one_is_no_request_but_a_broken_frame(
     assert_eq!((frames.len(), &frames[0].payload), (1, &wire::close_payload(1002)));
 }
 
-#[test]
-fn limits_a_head_may_be_as_long_as_the_limit_and_no_longer() {
-    for limit in [200, 1000, 16 << 10] {
-        let config = Config::new().max_head(limit);
-        let fits = with(&format!("X: {}", "x".repeat(limit - GOOD.len() - 5)));
-        assert_eq!(fits.len(), limit);
-        let record = at_many_splits(|| Connection::server(&config, START), fits.as_bytes());
-        assert_eq!((status(&record), record.events.len()), (101, 1));
-        let over = fits.replacen("X: ", "X: x", 1);
-        let record = at_many_splits(|| Connection::server(&config, START), over.as_bytes());
-        assert_eq!((status(&record), record.events.len()), (431, 0));
-        assert_eq!(record.end.cause(), &Cause::Refused(Refusal::HeadTooLong));
-    }
-    // It is not waited for the end of what is too long already, nor for the end of a line.
-    for endless in ["x", "\r\n", "GET / HTTP/1.1\r\n", "X: y\r\n"] {
-        let mut server = Connection::server(&Config::new().max_headers(usize::MAX - 1), START);
-        let mut taken = 0;
-        for byte in endless.as_bytes().iter().cycle().take(20 << 20) {
-            receive(&mut server, START, &[*byte]);
-            taken += 1;
-            if server.state() != State::Connecting {
-                break;
-            }
-        }
-        assert!(taken <= (16 << 10) + 1, "{endless:?}: {taken}");
-        assert!(take_output(&mut server).starts_with(b"HTTP/1.1 4"));
-    }
-}
-
-#[test]
-fn limits_a_head_may_have_as_many_headers_as_the_limit_and_no_more() {
-    // The good request has five. What matters is the last, and no header is lost before it is looked at.
-    let of = |count: usize| {
-        but("Upgrade: websocket\r\n", &["X: y\r\n"; 100_000][..count - 5].concat()).replacen(
-            "\r\n\r\n",
-            "\r\nUpgrade: websocket\r\n\r\n",
-            1,
-        )
-    };
-    for (count, expected) in [(5, 101), (99, 101), (100, 101), (101, 431), (1000, 431), (10_000, 431)] {
-        let record = at_many_splits(server, of(count).as_bytes());
-        assert_eq!(
-            (status(&record), record.events.len()),
-            (expected, usize::from(expected == 101)),
-            "{count}"
-        );
-        let refused = record.end.cause() == &Cause::Refused(Refusal::TooManyHeaders);
-        assert_eq!(refused, expected == 431, "{count}");
-    }
-    let config = Config::new().max_headers(10_000).max_head(1 << 20);
-    for (count, expected) in [(10_000, 101), (10_001, 431)] {
-        let record = run(Connection::server(&config, START), [of(count).as_bytes()]);
-        assert_eq!(status(&record), expected, "{count}");
-    }
-}
-
-#[test]
-fn limits_a_head_is_scanned_once_however_it_is_cut() {
-    // 16 KiB byte by byte: one call a byte, each takes it, the last one knows that it is over.
-    let head = with(&format!("X: {}", "x".repeat((16 << 10) - GOOD.len() - 5)));
-    let mut server = Connection::server(&Config::new(), START);
-    for (i, byte) in head.bytes().enumerate() {
-        let mut byte = [byte];
-        let mut input = Input::new(&mut byte);
-        let event = server.receive(START, &mut input);
-        assert_eq!((event.is_some(), input.remaining()), (i + 1 == head.len(), 0));
-    }
-    // To look at all of 8 MiB again with every byte would take an hour: the test would not end.
-    let mut server = Connection::server(&Config::new().max_head(8 << 20), START);
-    receive(&mut server, START, GOOD.trim_end().as_bytes());
-    receive(&mut server, START, b"\r\nX: ");
-    for _ in 0..7 << 20 {
-        let mut byte = [b'x'];
-        let mut input = Input::new(&mut byte);
-        assert_eq!(server.receive(START, &mut input), None);
-    }
-    let (events, _) = receive(&mut server, START, b"\r\n\r\n");
-    assert!(matches!(events[..], [Event::Request(_)]));
-}
-
-#[test]
-fn limits_a_long_list_of_subprotocols_is_judged_without_comparing_each_with_each() {
-    // 10¹² comparisons would take an hour: the test would not end.
-    let mut names: Vec<_> = (0..1_000_000).map(|name| format!("{name:x}")).collect();
-    let config = Config::new().max_head(16 << 20);
-    let answer = |names: &[String]| {
-        let request = with(&format!("Sec-WebSocket-Protocol: {}", names.join(",")));
-        receive(&mut Connection::server(&config, START), START, request.as_bytes()).0.len()
-    };
-    assert_eq!(answer(&names), 1);
-    names.push("0".to_owned());
-    assert_eq!(answer(&names), 0, "a name that is there twice");
-}
-
-#[test]
-fn section_10_2_pages_of_other_origins_are_refused_unless_the_policy_lets_them_in() {
-    let listed = Origins::listed(["https://app.example", "http://localhost:3000"]);
-    let (same, any) = (&Origins::SameHost, &Origins::Any);
-    let none = "X: y";
-    let forwarded = "X-Forwarded-Host: example.com";
-    let table: &[(&Origins, &str, &str, &str, bool)] = &[
-        // Host, Origin, another header, whether it may.
-        (same, "example.com", "", none, true),
-        (same, "example.com", "http://example.com", none, true),
-        (same, "example.com", "https://example.com", none, true),
-        (same, "EXAMPLE.com", "HTTPS://example.COM", none, true),
-        (same, "example.com:80", "http://example.com", none, true),
-        (same, "example.com:443", "https://example.com", none, true),
-        (same, "example.com", "https://example.com:443", none, true),
-        (same, "example.com:8080", "http://example.com:8080", none, true),
-        (same, "example.com:80", "https://example.com", none, false),
-        (same, "example.com:8080", "http://example.com", none, false),
-        (same, "example.com", "http://example.com:8080", none, false),
-        (same, "example.com:8080", "http://example.com:8081", none, false),
-        (same, "example.com", "http://evil.example", none, false),
-        (same, "example.com", "http://www.example.com", none, false),
-        (same, "www.example.com", "http://example.com", none, false),
-        (same, "example.com", "http://example.com.evil.example", none, false),
-        (same, "example.com", "http://evil.example/example.com", none, false),
-        (same, "example.com", "http://example.com@evil.example", none, false),
-        (same, "example.com", "http://evil-example.com", none, false),
-        (same, "example.com", "ftp://example.com", none, false),
-        (same, "example.com", "example.com", none, false),
-        (same, "example.com", "null", none, false),
-        (same, "example.com", "file://", none, false),
-        (same, "example.com", "chrome-extension://example.com", none, false),
-        (same, "[2001:db8::1]:80", "http://[2001:db8::1]", none, true),
-        (same, "[2001:db8::1]", "http://[2001:db8::2]", none, false),
-        // Loopback names, whatever the port.
-        (same, "localhost:9001", "http://localhost:3000", none, true),
-        (same, "127.0.0.1:9001", "http://localhost:3000", none, true),
-        (same, "localhost:9001", "http://127.0.0.1", none, true),
-        (same, "localhost:9001", "http://127.1.2.3:80", none, true),
-        (same, "[::1]:9001", "https://localhost", none, true),
-        (same, "LOCALHOST.", "http://app.localhost:3000", none, true),
-        (same, "localhost:9001", "http://evil.example", none, false),
-        (same, "localhost", "http://localhost.evil.example", none, false),
-        (same, "localhost", "http://evillocalhost", none, false),
-        (same, "localhost", "http://127.0.0.1.evil.example", none, false),
-        (same, "example.com", "http://localhost", none, false),
-        (same, "localhost", "null", none, false),
-        // Behind a proxy.
-        (same, "10.0.0.7:9001", "https://example.com", none, false),
-        (same, "10.0.0.7:9001", "https://example.com", forwarded, true),
-        (same, "10.0.0.7:9001", "https://example.com", "X-Forwarded-Host: inner, example.com", true),
-        (same, "10.0.0.7:9001", "https://evil.example", forwarded, false),
-        (
-            same,
-            "10.0.0.7",
-            "https://example.com",
-            "Forwarded: for=192.0.2.1;host=example.com;proto=https",
-            true,
-        ),
-        (same, "10.0.0.7", "https://example.com:8443", "Forwarded: for=x, HOST=\"example.com:8443\"", true),
-        (same, "10.0.0.7", "https://evil.example", "Forwarded: host=example.com", false),
-        (same, "10.0.0.7", "https://example.com", "Forwarded: for=example.com", false),
-        // A list, and no limits.
-        (&listed, "api.example", "https://app.example", none, true),
-        (&listed, "api.example", "HTTPS://App.Example", none, true),
-        (&listed, "api.example", "http://localhost:3000", none, true),
-        (&listed, "api.example", "", none, true),
-        (&listed, "api.example", "http://app.example", none, false),
-        (&listed, "api.example", "https://app.example:8443", none, false),
-        (&listed, "api.example", "https://api.example", none, false),
-        (&listed, "api.example", "null", none, false),
-        (any, "example.com", "http://evil.example", none, true),
-        (any, "example.com", "null", none, true),
-    ];
-    for (policy, host, origin, header, is_let_in) in table {
-        let config = Config::new().origins((*policy).clone());
-        for (version, name) in
-            [("13", "Origin"), ("8", "Sec-WebSocket-Origin"), ("7", "Sec-WebSocket-Origin")]
-        {
-            let origin_line = if origin.is_empty() { "Y: z".to_owned() } else { format!("{name}: {origin}") };
-            let request = with(&format!("{origin_line}\r\n{header}"))
-                .replacen("Host: example.com", &format!("Host: {host}"), 1)
-                .replacen(": 13", &format!(": {version}"), 1);
-            let record = at_every_split(|| Connection::server(&config, START), request.as_bytes());
-            assert_eq!(status(&record), if *is_let_in { 101 } else { 403 }, "{origin} at {host}, {header}");
-            if !is_let_in {
-                let body = String::from_utf8(record.output).unwrap();
-                let body = body.split_once("\r\n\r\n").unwrap().1;
-                assert!([*origin, host, "Config::origins"].iter().all(|part| body.contains(part)), "{body}");
-                let refusal = Refusal::Origin { origin: (*origin).into(), host: (*host).into() };
-                assert_eq!((record.end.cause(), record.events.len()), (&Cause::Refused(refusal), 0));
-            }
-        }
-    }
-}
-
-#[test]
-fn section_10_2_an_origin_that_is_no_text_is_none_that_may() {
-    let request = [with("Origin: http://").trim_end().as_bytes(), b"\xFF\r\n\r\n"].concat();
-    assert_eq!(status(&at_every_split(server, &request)), 403);
-    assert_eq!(status(&at_every_split(server, with("Origin:").as_bytes())), 403);
-    let any = Config::new().origins(Origins::Any);
-    assert_eq!(status(&at_every_split(|| Connection::server(&any, START), &request)), 101);
-    // Not a WebSocket of version 8, so what it calls an origin is none; no WebSocket at all, so there is nothing to hijack.
-    assert_eq!(
-        status(&at_every_split(server, with("Sec-WebSocket-Origin: http://evil.example").as_bytes())),
-        101
-    );
-    let page = with("Origin: http://evil.example").replacen("Upgrade: websocket\r\n", "", 1);
-    assert_eq!(status(&at_every_split(server, page.as_bytes())), 426);
-}
-
 /// Pseudo-random text of what may break a head.
 struct Random(u64);
 
@@ -553,4 +318,24 @@ fn rfc_9110_section_5_5_a_value_with_space_around_it_cannot_be_sent_as_it_is() {
     for value in ["", "a", "a b", "a\tb"] {
         assert!(Accept::new().header("X", value).is_ok(), "{value:?}");
     }
+}
+
+#[test]
+fn rfc_9112_section_3_2_a_target_with_a_fragment_or_with_an_empty_host_is_refused() {
+    for target in [
+        "/chat#top",
+        "/#",
+        "/chat?x#",
+        "http://example.com/#x",
+        "http://example.com#x",
+        "http:///x",
+        "http://",
+        "http://?x",
+        "https:///chat",
+        "ws:///chat",
+        "http://:80/chat",
+    ] {
+        assert_refused(target, &but("/chat", target), 400);
+    }
+    assert_eq!(status(&at_every_split(server, but("/chat", "/chat%23top").as_bytes())), 101);
 }

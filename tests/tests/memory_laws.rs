@@ -4,8 +4,9 @@
 
 use std::alloc::System;
 
-use sansocket::{Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Role, State};
-use sansocket_tests::{START, open, wire};
+use sansocket::{Accept, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Role, State};
+use sansocket_tests::heads::{GOOD, with};
+use sansocket_tests::{START, asking, open, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -101,6 +102,8 @@ fn drain(connection: &mut Connection, step: usize) {
 fn the_memory_laws_hold() {
     let broken = &mut Broken::default();
     assert!(size_of::<Connection>() <= 384, "a Connection has {} bytes", size_of::<Connection>());
+    a_server_holds_the_head_and_where_its_fields_are(broken);
+    a_client_holds_the_head_of_a_rejection_and_64_kib_of_its_body(broken);
     a_declared_length_reserves_nothing(broken);
     memory_follows_what_has_come(broken);
     fragments_cost_their_bytes(broken);
@@ -113,6 +116,106 @@ fn the_memory_laws_hold() {
     big_payloads_are_held_once(broken);
     a_failed_connection_gives_its_message_up(broken);
     assert!(broken.0.is_empty(), "broken laws:\n{}", broken.0.join("\n"));
+}
+
+/// A head of 16 KiB in this many header lines, all of the same length or so.
+fn full(lines: usize) -> String {
+    let left = 16 * KIB - GOOD.len();
+    let (each, rest) = (left / lines, left % lines);
+    let line = |len: usize| format!("X: {}", "x".repeat(len - 5));
+    let mut fields = vec![line(each); lines - 1];
+    fields.push(line(each + rest));
+    let head = with(&fields.join("\r\n"));
+    assert_eq!(head.len(), 16 * KIB);
+    head
+}
+
+fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
+    for (name, stream, is_request) in [
+        ("a head of 16 KiB", full(1), true),
+        ("a head of 16 KiB and 100 headers", full(95), true),
+        ("a head with 100 headers", with(&["X: y"; 95].join("\r\n")), true),
+        (
+            "a head that does not end",
+            format!("{}X: {}", &GOOD[..GOOD.len() - 2], "x".repeat(64 * KIB)),
+            false,
+        ),
+        ("a line that does not end", "x".repeat(64 * KIB), false),
+        ("headers that do not end", format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(10_000)), false),
+        ("8,000 empty lines", "\r\n".repeat(8000), false),
+        ("8,000 line feeds", "\n".repeat(8000), false),
+    ] {
+        for read in [1, 3, 100, 1000, 4096, stream.len()] {
+            let mut scratch = vec![0; read];
+            let mut meter = Meter::new();
+            let mut connection = Connection::server(&Config::new(), START);
+            let mut most = meter.now();
+            for part in stream.as_bytes().chunks(read) {
+                meter.receive(&mut connection, part, &mut scratch);
+                if connection.state() != State::Connecting {
+                    break;
+                }
+                most = most.max(meter.now());
+            }
+            if is_request {
+                connection.accept(START, Accept::new()).unwrap();
+            }
+            let (state, expected) =
+                (connection.state(), if is_request { State::Open } else { State::Closing });
+            drain(&mut connection, usize::MAX);
+            drop(connection.reclaim_output());
+            let after = meter.now();
+            broken.at_most(20 * KIB, most, &format!("{name}, read in {read}"));
+            // While it is taken apart there are the parser's places for the fields too.
+            broken.at_most(24 * KIB, meter.peak, &format!("{name}, read in {read}, taken apart"));
+            broken.at_most(KIB, after, &format!("behind {name}, read in {read}"));
+            assert_eq!(state, expected, "{name}");
+        }
+    }
+}
+
+fn a_client_holds_the_head_of_a_rejection_and_64_kib_of_its_body(broken: &mut Broken) {
+    for (how, body) in [
+        ("", "x".repeat(200 * KIB)),
+        ("Content-Length: 18446744073709551615", "x".repeat(200 * KIB)),
+        ("Transfer-Encoding: chunked", format!("FFFFFF\r\n{}", "x".repeat(200 * KIB))),
+        ("Transfer-Encoding: chunked", "1\r\nx\r\n".repeat(100 * KIB)),
+        ("Transfer-Encoding: chunked", format!("1;{}", "x".repeat(200 * KIB))),
+        ("Transfer-Encoding: chunked", format!("1\r\nx\r\n0\r\n{}", "X: y\r\n".repeat(30 * KIB))),
+    ] {
+        for lines in [1, 99] {
+            let mut head =
+                format!("HTTP/1.1 503 Not now\r\n{how}{}", if how.is_empty() { "" } else { "\r\n" });
+            let each = (16 * KIB - 2 - head.len()) / lines;
+            for _ in 0..lines {
+                head += &format!("X: {}\r\n", "x".repeat(each - 5));
+            }
+            head += "\r\n";
+            assert!((16 * KIB - 100..=16 * KIB).contains(&head.len()), "{}", head.len());
+            let stream = head + &body;
+            for read in [1, 1000, 4096, 64 * KIB, stream.len()] {
+                let mut scratch = vec![0; read];
+                let mut meter = Meter::new();
+                let (mut connection, request) = meter.during(|| asking(&Config::new()));
+                drop((request, connection.reclaim_output()));
+                meter.peak = 0;
+                let mut most = meter.now();
+                for part in stream.as_bytes().chunks(read) {
+                    meter.receive(&mut connection, part, &mut scratch);
+                    most = most.max(meter.now());
+                }
+                let after = meter.now();
+                let law = format!("a rejection of {lines} headers, {how:?}, read in {read}");
+                // What a header takes beside its name and its value is 48 bytes.
+                broken.at_most((64 + 16 + 8) * KIB, most, &law);
+                // The head itself is gone before the body comes, but the meter does not see that within a read.
+                broken.at_most((64 + 2 * 16 + 16) * KIB, meter.peak, &format!("{law}, within a read"));
+                if connection.state() == State::Closed {
+                    broken.at_most(2 * KIB, after, &format!("behind {law}"));
+                }
+            }
+        }
+    }
 }
 
 fn a_declared_length_reserves_nothing(broken: &mut Broken) {

@@ -98,7 +98,7 @@ impl Connection {
                 }
                 // We do not listen while the peer has to read first: that it does is what we hear.
                 Timer::Idle | Timer::Pong if self.has_progressed() => {
-                    self.timers.rearm(timer, now, &self.options);
+                    self.timers.rearm(now, &self.options);
                 }
                 Timer::Idle => self.time_out(now, timer, CloseCode::NORMAL_CLOSURE),
                 Timer::Pong => self.time_out(now, timer, CloseCode::INTERNAL_ERROR),

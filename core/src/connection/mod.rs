@@ -280,6 +280,7 @@ impl Connection {
     /// them meanwhile, that makes no difference.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
+        let n = n.min(self.outbox.ready());
         if !matches!(self.phase, Phase::Open) || self.is_backed_up() {
             self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }

@@ -1,0 +1,90 @@
+//! Input waits for output, so that echo is bounded; and how a program that paces itself turns that off.
+
+use sansocket::{Config, Event, Message};
+use sansocket_tests::wire::{self, TEXT};
+use sansocket_tests::{ROLES, START, open, receive, take_output};
+
+#[test]
+fn without_backpressure_input_is_taken_whatever_output_waits() {
+    for role in ROLES {
+        for fragment in [None, Some(1000)] {
+            let mut connection = open(role, &Config::new().auto_fragment(fragment));
+            connection.send(vec![0; 500_000]).unwrap();
+            let text = wire::frame(role, TEXT, "Hello");
+            for _ in 0..2 {
+                assert_eq!(receive(&mut connection, START, &text), (vec![], text.len()), "{fragment:?}");
+                assert!(!connection.wants_read());
+                connection.set_backpressure(false);
+                assert!(connection.wants_read());
+                let (events, left) = receive(&mut connection, START, &text);
+                assert_eq!((events, left), (vec![Event::Message(Message::from("Hello"))], 0));
+                assert!(connection.wants_read());
+                // And back.
+                connection.set_backpressure(true);
+            }
+            take_output(&mut connection);
+            assert_eq!(receive(&mut connection, START, &text).0.len(), 1, "nothing waits");
+        }
+    }
+}
+
+#[test]
+fn without_backpressure_a_message_that_has_begun_goes_on_whatever_output_waits() {
+    for role in ROLES {
+        for fragment in [None, Some(1000)] {
+            let text = wire::frame(role, TEXT, "Hello");
+            for cut in 1..text.len() {
+                let mut connection = open(role, &Config::new().auto_fragment(fragment));
+                receive(&mut connection, START, &text[..cut]);
+                connection.send(vec![0; 500_000]).unwrap();
+                connection.set_backpressure(false);
+                assert_eq!(receive(&mut connection, START, &text[cut..]).0.len(), 1, "{fragment:?}, {cut}");
+            }
+        }
+    }
+}
+
+/// What can be on its way at a time.
+const PIPE: usize = 1000;
+const MESSAGES: usize = 20;
+
+/// Two ends that send all they have before they listen; how many messages each gets.
+fn pump(backpressure: bool, fragment: Option<usize>) -> [usize; 2] {
+    let mut ends = ROLES.map(|role| open(role, &Config::new().auto_fragment(fragment)));
+    for end in &mut ends {
+        end.set_backpressure(backpressure);
+        for _ in 0..MESSAGES {
+            end.send(&[7; 10_000][..]).unwrap();
+        }
+    }
+    let mut inboxes = [Vec::new(), Vec::new()];
+    let mut counts = [0; 2];
+    loop {
+        let mut has_moved = false;
+        for (i, end) in ends.iter_mut().enumerate() {
+            let outbox = &mut inboxes[1 - i];
+            let mut part = end.transmit().to_vec();
+            part.truncate(PIPE - outbox.len());
+            end.transmitted(part.len());
+            has_moved |= !part.is_empty();
+            outbox.extend(part);
+
+            let (events, left) = receive(end, START, &inboxes[i]);
+            counts[i] += events.len();
+            let taken = inboxes[i].len() - left;
+            inboxes[i].drain(..taken);
+            has_moved |= taken > 0;
+        }
+        if !has_moved {
+            return counts;
+        }
+    }
+}
+
+#[test]
+fn two_ends_that_both_send_a_lot_get_through_only_without_backpressure() {
+    for fragment in [None, Some(300)] {
+        assert_eq!(pump(false, fragment), [MESSAGES; 2], "{fragment:?}");
+        assert_eq!(pump(true, fragment), [0; 2], "{fragment:?}: both wait for the other to read");
+    }
+}

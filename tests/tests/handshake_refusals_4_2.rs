@@ -1,0 +1,262 @@
+//! RFC 6455 §4.2.2: what a server answers to a request that it does not accept.
+
+use core::time::Duration;
+
+use sansocket::{
+    Accept, AcceptError, Cause, Config, Connection, Event, Refusal, Response, Role, SendError, State, Status,
+    Timer, Transport,
+};
+use sansocket_tests::heads::{Answer, GOOD, asked, but, server, with};
+use sansocket_tests::{START, at_every_split, receive, receive_accepting, take_output, wire};
+
+const TEXT_PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
+
+#[test]
+fn an_application_rejects_with_a_response_of_its_own() {
+    let (mut server, _) = asked(GOOD);
+    let response = Response::new(Status::UNAUTHORIZED)
+        .with_header("WWW-Authenticate", "Basic realm=\"x\"")
+        .unwrap()
+        .text("Who are you?");
+    server.reject(START, response.clone());
+    assert_eq!((server.state(), server.transport()), (State::Closing, Transport::Open));
+    let expected = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\
+        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\nConnection: close\r\n\r\nWho are you?";
+    assert_eq!(String::from_utf8(take_output(&mut server)).unwrap(), expected);
+    assert_eq!(server.transport(), Transport::ShutdownWrite);
+    assert_eq!(server.send("late"), Err(SendError::Closed));
+    assert_eq!(server.accept(START, Accept::new()), Err(AcceptError::NoRequest));
+    server.reject(START, response);
+    assert!(server.transmit().is_empty());
+    assert_eq!(server.receive_eof(START), None);
+    let Transport::Close(end) = server.transport() else { panic!() };
+    assert_eq!((end.cause(), end.is_orderly()), (&Cause::Rejected(Status::UNAUTHORIZED), true));
+}
+
+#[test]
+fn a_rejection_is_written_as_http_has_it() {
+    let head = GOOD.replacen("GET", "HEAD", 1).replacen("Upgrade: websocket\r\n", "", 1);
+    let code = |code| Status::new(code).unwrap();
+    let body = |code| Response::new(code).with_body("abc");
+    for (request, response, expected) in [
+        (GOOD, body(code(200)), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"),
+        (GOOD, body(code(418)), "HTTP/1.1 418 \r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"),
+        (&head, body(code(200)), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"),
+        // An upgrade and other interim responses are not the application's to send.
+        (
+            GOOD,
+            Response::new(Status::SWITCHING_PROTOCOLS),
+            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ),
+    ] {
+        let (mut server, _) = asked(request);
+        server.reject(START, response);
+        assert_eq!(String::from_utf8(take_output(&mut server)).unwrap(), expected);
+    }
+    assert_eq!((Status::new(99), Status::new(600)), (None, None));
+}
+
+#[test]
+fn a_rejection_with_204_or_304_has_no_body_and_204_no_length() {
+    // RFC 9110 §8.6, §15.3.5, §15.4.5.
+    for code in [204, 304] {
+        let (mut server, _) = asked(GOOD);
+        server.reject(START, Response::new(Status::new(code).unwrap()).with_body("abc"));
+        let output = String::from_utf8(take_output(&mut server)).unwrap();
+        assert!(output.ends_with("\r\n\r\n"), "{output}");
+        if code == 204 {
+            assert!(!output.to_ascii_lowercase().contains("content-length"), "{output}");
+        }
+    }
+}
+
+#[test]
+fn a_request_for_something_else_is_shown_and_told_to_upgrade_if_it_is_accepted() {
+    for (from, to, method) in [
+        ("Connection: Upgrade\r\n", "", "GET"),
+        ("Upgrade: websocket\r\n", "", "GET"),
+        ("Connection: Upgrade", "Connection: keep-alive", "GET"),
+        ("Connection: Upgrade", "Connection: Upgraded, \"Upgrade\"", "GET"),
+        ("Upgrade: websocket", "Upgrade: h2c", "GET"),
+        ("Upgrade: websocket", "Upgrade: websocket/13", "GET"),
+        (
+            "GET /chat?room=1&x=?/ HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket",
+            "POST / HTTP/1.1\r\nHost: x",
+            "POST",
+        ),
+        (
+            "GET /chat?room=1&x=?/ HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket",
+            "get / HTTP/1.1\r\nHost: x",
+            "get",
+        ),
+    ] {
+        let request = but(from, to);
+        let record = at_every_split(server, request.as_bytes());
+        let [Event::Request(request)] = &record.events[..] else { panic!("{to}: {:?}", record.events) };
+        assert!(!request.is_upgrade());
+        assert_eq!((request.method(), request.version()), (method, None));
+        let answer = Answer::parse(&record.output);
+        if method == "GET" {
+            assert_eq!(answer.status, "HTTP/1.1 426 Upgrade Required");
+            answer.assert_headers(&[("connection", "Upgrade, close"), ("upgrade", "websocket"), TEXT_PLAIN]);
+            assert!(answer.body.contains("must ask to upgrade"), "{answer:?}");
+            assert_eq!(record.end.cause(), &Cause::Refused(Refusal::NoUpgrade));
+        } else {
+            assert_eq!(answer.status, "HTTP/1.1 405 Method Not Allowed");
+            answer.assert_headers(&[("allow", "GET"), ("connection", "close"), TEXT_PLAIN]);
+            assert_eq!(record.end.cause(), &Cause::Refused(Refusal::Method));
+        }
+        assert_eq!((record.state, record.shutdown), (State::Closing, true));
+    }
+}
+
+#[test]
+fn section_4_2_1_what_is_wrong_with_a_request_is_told() {
+    let limit = format!("X: {}", "x".repeat(16 << 10));
+    let origin = Refusal::Origin { origin: "http://evil.example".into(), host: "example.com".into() };
+    let hixie = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
+        Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\nSec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n\
+        Origin: http://x\r\n\r\n^n:ds[4U";
+    let table = [
+        (but("Host: ", "Host : "), Refusal::Malformed, "400 Bad Request", "well-formed"),
+        (with(&limit), Refusal::HeadTooLong, "431 Request Header Fields Too Large", "too long"),
+        (
+            with(&["X: y"; 96].join("\r\n")),
+            Refusal::TooManyHeaders,
+            "431 Request Header Fields Too Large",
+            "too many headers",
+        ),
+        (but("HTTP/1.1", "HTTP/1.0"), Refusal::HttpVersion, "505 HTTP Version Not Supported", "HTTP/1.1"),
+        (but("Host: example.com\r\n", ""), Refusal::Host, "400 Bad Request", "one Host"),
+        (with("Content-Length: 5\r\n\r\nhello"), Refusal::Body, "400 Bad Request", "body"),
+        (but("GET", "POST"), Refusal::Method, "405 Method Not Allowed", "GET"),
+        (but(": 13", ": 12"), Refusal::Version, "426 Upgrade Required", "13, 8, 7"),
+        (hixie.to_owned(), Refusal::Hixie76, "400 Bad Request", "before version 4"),
+        (but("dGhlIHNhbXBsZSBub25jZQ==", "dGhl"), Refusal::Key, "400 Bad Request", "Sec-WebSocket-Key"),
+        (
+            with("Sec-WebSocket-Protocol: a, b, a"),
+            Refusal::Subprotocols,
+            "400 Bad Request",
+            "Sec-WebSocket-Protocol",
+        ),
+        (
+            with("Sec-WebSocket-Extensions: a;"),
+            Refusal::Extensions,
+            "400 Bad Request",
+            "Sec-WebSocket-Extensions",
+        ),
+        (with("Origin: http://evil.example"), origin, "403 Forbidden", "http://evil.example"),
+    ];
+    for (request, refusal, status, says) in table {
+        // What a smuggler would like to be taken for frames or another request.
+        let tail = [wire::frame(Role::Server, wire::TEXT, "attack").as_slice(), GOOD.as_bytes()].concat();
+        let stream = [request.as_bytes(), &tail].concat();
+        let record = if stream.len() < 4096 {
+            at_every_split(server, &stream)
+        } else {
+            sansocket_tests::splits::run(server(), [&stream[..]])
+        };
+        assert_eq!(record.events, [], "{refusal:?}");
+        let answer = Answer::parse(&record.output);
+        assert_eq!(answer.status, format!("HTTP/1.1 {status}"));
+        assert_eq!(refusal.status().get().to_string(), status[..3]);
+        match refusal {
+            Refusal::Method => {
+                answer.assert_headers(&[("allow", "GET"), ("connection", "close"), TEXT_PLAIN]);
+            }
+            Refusal::Version => answer.assert_headers(&[
+                ("connection", "Upgrade, close"),
+                ("sec-websocket-version", "13, 8, 7"),
+                ("upgrade", "websocket"),
+                TEXT_PLAIN,
+            ]),
+            _ => answer.assert_headers(&[("connection", "close"), TEXT_PLAIN]),
+        }
+        assert!(answer.body.contains(says), "{}", answer.body);
+        assert_eq!(answer.body, refusal.to_string());
+        assert_eq!((record.state, record.shutdown), (State::Closing, true));
+        assert_eq!((record.end.sent(), record.end.received()), (None, None));
+        assert!(!record.end.is_orderly());
+        assert_eq!(record.end.cause(), &Cause::Refused(refusal));
+    }
+}
+
+#[test]
+fn a_refusal_is_written_before_the_transport_is_shut_down() {
+    let mut server = server();
+    // What stands behind it in the same read is taken with it: there is nothing that the caller could do about it.
+    let request = but(": 13", ": 12") + GOOD;
+    assert_eq!(receive(&mut server, START, request.as_bytes()), (vec![], 0));
+    while !server.transmit().is_empty() {
+        assert_eq!((server.transport(), server.state()), (Transport::Open, State::Closing));
+        assert_eq!(server.send("x"), Err(SendError::Closed));
+        server.transmitted(1);
+    }
+    assert_eq!(server.transport(), Transport::ShutdownWrite);
+    // It reads on, so that no reset takes the response away, but not for ever.
+    assert!(server.wants_read());
+    assert_eq!(receive(&mut server, START, GOOD.as_bytes()), (vec![], 0));
+    let deadline = server.poll_timeout().unwrap();
+    assert_eq!((deadline.at - START, deadline.why), (Duration::from_secs(5), Timer::Close));
+    server.handle_timeout(deadline.at);
+    let Transport::Close(end) = server.transport() else { panic!() };
+    assert_eq!(end.cause(), &Cause::Refused(Refusal::Version));
+}
+
+#[test]
+fn the_answer_to_head_never_has_a_body() {
+    // RFC 9110 §9.3.2. Refused by the library, asking for an upgrade or not.
+    for request in [
+        but("GET", "HEAD"),
+        but("GET", "HEAD").replacen("Host: example.com\r\n", "", 1),
+        but("GET", "HEAD").replacen("Upgrade: websocket\r\n", "", 1),
+    ] {
+        let mut server = server();
+        receive_accepting(&mut server, START, request.as_bytes());
+        let output = String::from_utf8(take_output(&mut server)).unwrap();
+        assert!(output.starts_with("HTTP/1.1 4"), "{output}");
+        assert!(output.ends_with("\r\n\r\n"), "{output}");
+    }
+}
+
+#[test]
+fn a_client_that_is_slow_is_told_and_one_that_says_nothing_is_dropped() {
+    let config = Config::new().handshake_timeout(Some(Duration::from_secs(3)));
+    for cut in [0, 1, 2, 100, GOOD.len() - 1] {
+        let mut server = Connection::server(&config, START);
+        let mut now = START;
+        let deadline = server.poll_timeout().unwrap();
+        assert_eq!((deadline.at - START, deadline.why), (Duration::from_secs(3), Timer::Handshake));
+        for byte in GOOD.as_bytes()[..cut].chunks(1) {
+            // A trickle does not help.
+            now = now + Duration::from_millis(10);
+            assert_eq!(receive(&mut server, now, byte), (vec![], 0));
+            server.handle_timeout(now);
+            assert_eq!(server.poll_timeout(), Some(deadline));
+        }
+        server.handle_timeout(deadline.at);
+        let output = take_output(&mut server);
+        if cut == 0 {
+            assert_eq!(output, b"");
+        } else {
+            let answer = Answer::parse(&output);
+            assert_eq!(answer.status, "HTTP/1.1 408 Request Timeout");
+            answer.assert_headers(&[("connection", "close"), TEXT_PLAIN]);
+            assert_eq!(answer.body, Refusal::TimedOut.to_string());
+            assert_eq!(server.transport(), Transport::ShutdownWrite);
+            // The rest comes too late.
+            assert_eq!(receive(&mut server, deadline.at, &GOOD.as_bytes()[cut..]), (vec![], 0));
+            assert_eq!(server.receive_eof(deadline.at), None);
+        }
+        let Transport::Close(end) = server.transport() else { panic!("{cut}") };
+        assert_eq!(end.cause(), &Cause::TimedOut(Timer::Handshake));
+        assert_eq!(server.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn rfc_9110_section_9_3_2_the_answer_to_head_behind_an_empty_line_has_no_body() {
+    let record = at_every_split(|| Connection::server(&Config::new(), START), b"\r\nHEAD / HTTP/1.1\r\n\r\n");
+    assert!(record.output.starts_with(b"HTTP/1.1 400 "));
+    assert!(record.output.ends_with(b"\r\n\r\n"));
+}
