@@ -40,7 +40,7 @@ impl Client {
             return false;
         }
         match self.stream.read(buffer) {
-            Ok(0) => drop(self.connection.receive_eof(now)),
+            Ok(0) => drop(self.connection.receive_eof()),
             Ok(n) => self.receive(now, &mut buffer[..n]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -37,8 +37,8 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
         }
         // Both Close frames are through: the server ends the transport first (RFC 6455 §7.1.1).
         if server.transport() == Transport::ShutdownWrite && client.transmit().is_empty() {
-            client.receive_eof(NOW);
-            server.receive_eof(NOW);
+            client.receive_eof();
+            server.receive_eof();
         }
         if let (Transport::Close(client), Transport::Close(server)) = (client.transport(), server.transport())
         {

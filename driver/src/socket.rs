@@ -219,7 +219,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         pool::give_read(block);
         self.eof = true;
         let now = self.timer.now();
-        if let Some(event) = self.connection.receive_eof(now) {
+        if let Some(event) = self.connection.receive_eof() {
             let _ = visit(&mut self.connection, now, event);
         }
         Poll::Ready(())

@@ -377,7 +377,7 @@ impl Session {
     }
 
     fn eof(&mut self) {
-        let event = self.connection.receive_eof(self.now);
+        let event = self.connection.receive_eof();
         assert!(matches!(event, None | Some(Event::Rejected(_))));
         assert!(event.is_none() || self.state == State::Connecting);
         // Its last words may still be written.

@@ -144,7 +144,7 @@ impl World {
             }
             What::Eof => {
                 self.logs[i].cut = true;
-                assert_eq!(self.pair.end(role).connection.receive_eof(now), None);
+                assert_eq!(self.pair.end(role).connection.receive_eof(), None);
             }
             What::Failed => {
                 self.logs[i].cut = true;

@@ -61,7 +61,7 @@ pub fn closes_at(mut connection: Connection, when: Instant, timer: Timer, code: 
     let last = frames.last().unwrap();
     assert_eq!((last.first, &last.payload), (0x80 | CLOSE, &close_payload(code.get())));
     assert_eq!(connection.poll_timeout(), due(when + s(5), Timer::Close));
-    connection.receive_eof(when);
+    connection.receive_eof();
     let end = end(&connection).unwrap();
     assert_eq!(end.cause(), &Cause::TimedOut(timer));
     assert!(!end.is_clean() && !end.is_orderly());

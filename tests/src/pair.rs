@@ -156,7 +156,7 @@ fn transfer(from: &mut End, to: &mut End, now: Instant, most: usize) -> bool {
     happened |= to.receive(now);
     if from.shut && !to.told_eof && to.inbox.is_empty() {
         to.told_eof = true;
-        to.events.extend(to.connection.receive_eof(now));
+        to.events.extend(to.connection.receive_eof());
         happened = true;
     }
     happened

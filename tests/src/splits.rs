@@ -57,7 +57,7 @@ pub fn run<'s>(mut connection: Connection, pieces: impl IntoIterator<Item = &'s 
     }
     output.extend(take_output(&mut connection));
     let (state, shutdown) = (connection.state(), connection.transport() == Transport::ShutdownWrite);
-    if let Some(event) = connection.receive_eof(START) {
+    if let Some(event) = connection.receive_eof() {
         push(&mut events, event);
     }
     let Transport::Close(end) = connection.transport() else {

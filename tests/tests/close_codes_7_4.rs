@@ -68,7 +68,7 @@ fn every_code_that_comes_in_is_echoed_or_fails_the_connection_with_1002() {
             let frames = wire::parse(&take_output(&mut connection));
             assert_eq!(frames.len(), 1, "{code}");
             assert_eq!((frames[0].first, frames[0].masked), (0x80 | CLOSE, role == Role::Client));
-            connection.receive_eof(START);
+            connection.receive_eof();
             let Transport::Close(end) = connection.transport() else { panic!("{code}: not over") };
             if may_be_sent(code) {
                 let frame = CloseFrame::new(CloseCode::new(code).unwrap(), "why").unwrap();

@@ -108,7 +108,7 @@ fn the_server_half_closes_once_its_close_is_written_and_the_client_waits_for_tha
             let expected = if role == Role::Server { Transport::ShutdownWrite } else { Transport::Open };
             assert_eq!(connection.transport(), expected);
             assert!(connection.wants_read(), "the end of the transport is to be read");
-            connection.receive_eof(START);
+            connection.receive_eof();
             assert!(end(&connection).unwrap().is_clean());
         }
     }

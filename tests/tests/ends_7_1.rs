@@ -43,7 +43,7 @@ fn stages(role: Role) -> Vec<(&'static str, Connection)> {
         }
     };
     let mut lost = open(role, &CONFIG);
-    lost.receive_eof(START);
+    lost.receive_eof();
     let mut sending = open(role, &CONFIG);
     sending.send("on its way").unwrap();
     stages.extend([
@@ -82,7 +82,7 @@ fn an_end_of_the_transport_anywhere_before_the_peers_close_is_never_clean_7_1_5(
                 }
                 receive(&mut connection, START, &session[..cut]);
                 take_output(&mut connection);
-                assert_eq!(connection.receive_eof(START), None);
+                assert_eq!(connection.receive_eof(), None);
                 let end = end(&connection).unwrap();
                 let whole = cut == session.len();
                 assert_eq!(end.is_clean(), whole, "after {cut} bytes");
@@ -125,7 +125,7 @@ fn a_transport_that_fails_before_the_closing_handshake_is_complete_was_lost_7_1_
             let mut other = stages(role).into_iter().find(|(name, _)| *name == stage).unwrap().1;
             connection.transport_failed();
             assert_eq!(end(&connection).unwrap().cause(), &Cause::Lost, "{stage}");
-            other.receive_eof(START);
+            other.receive_eof();
             assert_eq!(end(&connection), end(&other), "{stage}: as at the end of the transport");
         }
     }
@@ -159,7 +159,7 @@ fn an_answer_that_is_still_queued_is_written_after_the_peers_end_of_stream_7_1_4
     for role in ROLES {
         let mut connection = open(role, &CONFIG);
         receive(&mut connection, START, &wire::close(role, 1000, ""));
-        connection.receive_eof(START);
+        connection.receive_eof();
         assert!(!connection.wants_read());
         while !connection.transmit().is_empty() {
             assert_eq!(end(&connection), None);
@@ -173,11 +173,11 @@ fn an_answer_that_is_still_queued_is_written_after_the_peers_end_of_stream_7_1_4
 fn the_end_of_the_transport_may_be_told_again_and_again() {
     for role in ROLES {
         for (stage, mut connection) in stages(role) {
-            connection.receive_eof(START);
+            connection.receive_eof();
             take_output(&mut connection);
             let first = end(&connection).unwrap_or_else(|| panic!("{stage}: not over"));
             for _ in 0..3 {
-                assert_eq!(connection.receive_eof(START), None, "{stage}");
+                assert_eq!(connection.receive_eof(), None, "{stage}");
                 assert_eq!(end(&connection).as_ref(), Some(&first), "{stage}");
             }
         }
@@ -192,7 +192,7 @@ fn the_verdict_never_changes_and_nothing_is_left_to_do_7_1_4() {
                 if by_failure {
                     connection.transport_failed();
                 } else {
-                    connection.receive_eof(START);
+                    connection.receive_eof();
                     take_output(&mut connection);
                 }
                 let verdict = end(&connection).unwrap();
@@ -219,7 +219,7 @@ fn the_verdict_never_changes_and_nothing_is_left_to_do_7_1_4() {
                 assert!(connection.send("x").is_err());
                 connection.transmitted(0);
                 check(&connection);
-                connection.receive_eof(later);
+                connection.receive_eof();
                 connection.transport_failed();
                 check(&connection);
             }
@@ -268,13 +268,13 @@ fn an_end_says_what_it_was() {
         let mut connection = open(role, &CONFIG);
         receive(&mut connection, START, &wire::close(role, 4001, "two\nlines"));
         take_output(&mut connection);
-        connection.receive_eof(START);
+        connection.receive_eof();
         assert_eq!(end(&connection).unwrap().to_string(), r"closed by the peer: 4001 (two\nlines)");
 
         let mut connection = open(role, &CONFIG);
         connection.close(START, CloseFrame::empty()).unwrap();
         assert_eq!(connection.poll_timeout().unwrap().why, Timer::Close);
-        connection.receive_eof(START);
+        connection.receive_eof();
         assert_eq!(end(&connection).unwrap().to_string(), "the connection was lost");
     }
 }
@@ -286,7 +286,7 @@ fn what_was_agreed_is_known_once_the_handshake_was_completed_and_however_it_ende
             |_| {},
             Connection::transport_failed,
             |connection| {
-                connection.receive_eof(START);
+                connection.receive_eof();
                 take_output(connection);
             },
             |connection| {

@@ -124,7 +124,7 @@ impl Client {
             }
             let mut buffer = [0; 4096];
             match self.stream.read(&mut buffer).expect("the example answers in time") {
-                0 => drop(self.connection.receive_eof(NOW)),
+                0 => drop(self.connection.receive_eof()),
                 n => self.unread.extend(&buffer[..n]),
             }
         }

@@ -331,7 +331,7 @@ fn options_may_change_between_messages() {
         receive(&mut connection, START, &stream);
         assert_eq!(connection.state(), State::Closing);
         let sansocket::Transport::Open = connection.transport() else { panic!("a Close is to be written") };
-        assert_eq!(connection.receive_eof(START), None);
+        assert_eq!(connection.receive_eof(), None);
         connection.transport_failed();
         let sansocket::Transport::Close(end) = connection.transport() else { panic!("not over") };
         assert_eq!(end.cause(), &Cause::Violation(ProtocolError::MessageTooBig { len: 2, max: 1 }));

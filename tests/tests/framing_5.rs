@@ -353,7 +353,7 @@ fn section_7_1_7_after_a_fault_input_is_discarded_and_the_transport_ends_step_by
         assert!(connection.transmit().is_empty());
         assert_eq!(connection.transport(), Transport::ShutdownWrite);
 
-        assert_eq!(connection.receive_eof(START), None);
+        assert_eq!(connection.receive_eof(), None);
         let Transport::Close(end) = connection.transport() else { panic!("not closed") };
         assert_eq!(end.cause(), &Cause::Violation(ReservedOpcode(3)));
         assert!(!end.is_clean() && !end.is_orderly());

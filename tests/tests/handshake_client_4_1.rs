@@ -361,7 +361,7 @@ fn a_server_that_goes_away_within_its_answer_is_lost_and_within_a_body_has_answe
             let mut client = client();
             let (events, _) = receive(&mut client, START, &stream.as_bytes()[..cut]);
             assert_eq!(events, [], "{cut}");
-            let event = client.receive_eof(START);
+            let event = client.receive_eof();
             let Transport::Close(end) = client.transport() else { panic!("{cut}") };
             if cut < head.len() {
                 assert_eq!((event, end.cause()), (None, &Cause::Lost), "{cut}");
@@ -370,13 +370,13 @@ fn a_server_that_goes_away_within_its_answer_is_lost_and_within_a_body_has_answe
                 assert!(b"Hello".starts_with(response.body()), "{response:?}");
                 assert_eq!(end.cause(), &Cause::Rejected(Status::FORBIDDEN));
             }
-            assert_eq!(client.receive_eof(START), None);
+            assert_eq!(client.receive_eof(), None);
         }
     }
     for cut in 0..good().len() {
         let mut client = client();
         assert_eq!(receive(&mut client, START, &good().as_bytes()[..cut]).0, []);
-        assert_eq!(client.receive_eof(START), None);
+        assert_eq!(client.receive_eof(), None);
         let Transport::Close(end) = client.transport() else { panic!("{cut}") };
         assert_eq!((end.cause(), client.state()), (&Cause::Lost, State::Closed));
     }

@@ -28,7 +28,7 @@ fn an_application_rejects_with_a_response_of_its_own() {
     assert_eq!(server.accept(START, Accept::new()), Err(AcceptError::NoRequest));
     server.reject(START, response);
     assert!(server.transmit().is_empty());
-    assert_eq!(server.receive_eof(START), None);
+    assert_eq!(server.receive_eof(), None);
     let Transport::Close(end) = server.transport() else { panic!() };
     assert_eq!((end.cause(), end.is_orderly()), (&Cause::Rejected(Status::UNAUTHORIZED), true));
 }
@@ -246,7 +246,7 @@ fn a_client_that_is_slow_is_told_and_one_that_says_nothing_is_dropped() {
             assert_eq!(server.transport(), Transport::ShutdownWrite);
             // The rest comes too late.
             assert_eq!(receive(&mut server, deadline.at, &GOOD.as_bytes()[cut..]), (vec![], 0));
-            assert_eq!(server.receive_eof(deadline.at), None);
+            assert_eq!(server.receive_eof(), None);
         }
         let Transport::Close(end) = server.transport() else { panic!("{cut}") };
         assert_eq!(end.cause(), &Cause::TimedOut(Timer::Handshake));

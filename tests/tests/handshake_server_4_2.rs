@@ -283,7 +283,7 @@ fn a_client_that_goes_away_at_any_byte_of_its_request_is_lost() {
         let mut server = server();
         let (events, rest) = receive(&mut server, START, &GOOD.as_bytes()[..cut]);
         assert_eq!((events.len(), rest), (usize::from(cut == GOOD.len()), 0));
-        assert_eq!(server.receive_eof(START), None);
+        assert_eq!(server.receive_eof(), None);
         let Transport::Close(end) = server.transport() else { panic!("{cut}") };
         assert_eq!(end.cause(), &Cause::Lost);
         assert_eq!((server.state(), server.transmit().is_empty()), (State::Closed, true));

@@ -272,7 +272,7 @@ impl World {
             }
             62 => {
                 log.cut = true;
-                assert_eq!(connection.receive_eof(now), None);
+                assert_eq!(connection.receive_eof(), None);
             }
             63 => {
                 log.cut = true;

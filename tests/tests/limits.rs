@@ -39,7 +39,7 @@ fn assert_fails_at_once(mut connection: Connection, bytes: &[u8], error: Protoco
     let frames = wire::parse(&take_output(&mut connection));
     assert_eq!(frames.len(), 1);
     assert_eq!((frames[0].first, &frames[0].payload), (0x88, &wire::close_payload(code)));
-    connection.receive_eof(START);
+    connection.receive_eof();
     let sansocket::Transport::Close(end) = connection.transport() else { panic!("not over") };
     assert_eq!(end.cause(), &sansocket::Cause::Violation(error));
 }

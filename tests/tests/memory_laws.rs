@@ -459,7 +459,7 @@ fn a_failed_connection_gives_its_message_up(broken: &mut Broken) {
     meter.receive(&mut connection, &[0x83], &mut scratch);
     broken.at_most(KIB, meter.now(), "a failed connection");
     drain(&mut connection, 1);
-    connection.receive_eof(START);
+    connection.receive_eof();
     drop(connection.reclaim_output());
     assert_eq!(connection.state(), State::Closed);
     broken.at_most(KIB, meter.now(), "a closed connection: its verdict");

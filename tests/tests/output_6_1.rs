@@ -313,7 +313,7 @@ fn to_acknowledge_output_that_the_connection_has_dropped_makes_no_difference() {
             connection.write_failed(START);
         },
         |connection| {
-            connection.receive_eof(START);
+            connection.receive_eof();
         },
         |connection| {
             connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();

@@ -172,14 +172,14 @@ fn section_5_5_1_behind_a_close_nothing_is_sent() {
                 receive(connection, START, &[0x83]);
             },
             |connection| {
-                connection.receive_eof(START);
+                connection.receive_eof();
             },
             Connection::transport_failed,
             |connection| {
                 connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();
                 receive(connection, START, &wire::close(connection.role(), 1000, ""));
                 take_output(connection);
-                connection.receive_eof(START);
+                connection.receive_eof();
             },
         ];
         for end in ends {

@@ -395,7 +395,7 @@ fn the_end_of_time_does_no_harm() {
                     connection.handle_timeout(Instant::from_nanos(now));
                     assert_eq!(connection.state(), State::Open, "nothing is armed");
                 }
-                connection.receive_eof(START);
+                connection.receive_eof();
                 connection.handle_timeout(Instant::from_nanos(u64::MAX));
                 assert_eq!(end(&connection).unwrap().cause(), &Cause::Lost);
             });

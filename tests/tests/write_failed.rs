@@ -175,7 +175,7 @@ fn a_close_of_ours_counts_as_sent_only_if_it_went_out_before_the_write_failed() 
                 if theirs_comes {
                     receive(&mut connection, START, &wire::close(role, 1001, ""));
                 }
-                connection.receive_eof(START);
+                connection.receive_eof();
                 let end = end(&connection).unwrap();
                 assert_eq!(end.sent().is_some(), was_sent, "{end:?}");
                 assert_eq!(end.received().is_some(), theirs_comes, "{end:?}");

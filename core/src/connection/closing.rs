@@ -67,7 +67,7 @@ impl Connection {
         self.drain_as_is(now, true);
     }
 
-    pub(super) fn end_of_input(&mut self, now: Instant) -> Option<Event<'static>> {
+    pub(super) fn end_of_input(&mut self) -> Option<Event<'static>> {
         match &mut self.phase {
             Phase::Asking(handshake) => {
                 let response = handshake.receive_eof();
@@ -78,10 +78,7 @@ impl Connection {
             }
             Phase::Draining { eof, .. } if self.outbox.len() > 0 => *eof = true,
             Phase::Draining { .. } | Phase::Closed => self.conclude(),
-            Phase::Asked(_) | Phase::Open | Phase::Closing => {
-                let _ = now;
-                self.end(Cause::Lost);
-            }
+            Phase::Asked(_) | Phase::Open | Phase::Closing => self.end(Cause::Lost),
         }
         None
     }

@@ -245,8 +245,8 @@ impl Connection {
     /// [`wants_read`](Self::wants_read) is false from here on.
     ///
     /// The event is a client's [`Event::Rejected`], if the response's body ended only now.
-    pub fn receive_eof(&mut self, now: Instant) -> Option<Event<'static>> {
-        self.end_of_input(now)
+    pub fn receive_eof(&mut self) -> Option<Event<'static>> {
+        self.end_of_input()
     }
 
     /// The transport cannot be written any more: what is queued is dropped, and nothing more can be sent.
