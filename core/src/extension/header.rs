@@ -1,4 +1,4 @@
-//! `Sec-WebSocket-Extensions`: its grammar (RFC 6455 §9.1).
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 use alloc::borrow::Cow;
 use core::fmt;
