@@ -61,7 +61,8 @@
 //! # Layers
 //!
 //! What the connection is built of is useful alone: [`frame`] has the header, masking and a decoder;
-//! [`message::utf8`] validates text in pieces; [`extension`] reads `Sec-WebSocket-Extensions`.
+//! [`message::utf8`] validates text in pieces; [`extension`] reads
+//! `Sec-WebSocket-Extensions` and negotiates permessage-deflate.
 //!
 //! # Features
 //!
