@@ -1,4 +1,4 @@
-//! An echo server, with nothing else in the way, as every measurement uses it.
+//! An echo server, with nothing else in the way, on either surface.
 //!
 //! `cargo run --release -p sansocket-tokio --example echo -- 127.0.0.1:9001 --surface handler`
 

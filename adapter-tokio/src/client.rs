@@ -10,6 +10,8 @@ use crate::stream::{Stream, Timer};
 
 /// Connects to a `ws://` URL with the default configuration.
 ///
+/// The handshake timeout (10 s) begins when TCP is connected; how long that takes is the system's affair.
+///
 /// # Errors
 /// [`Error::Url`], [`Error::Io`], [`Error::Rejected`] with the server's answer if it is no WebSocket,
 /// [`Error::Disconnected`]. `wss://` needs TLS: bring a stream of your own to [`connect_on`].

@@ -22,10 +22,13 @@ use crate::time::Span;
 /// | [`max_fragments`](Self::max_fragments) | 16,384 | Close 1008 |
 /// | [`high_water`](Self::high_water) | 64 KiB | input waits |
 /// | [`hard_limit`](Self::hard_limit) | 1 MiB | [`SendError::Full`](crate::SendError::Full) |
-/// | [`handshake_timeout`](Self::handshake_timeout) | 10 s | 408, or the client gives up |
+/// | [`handshake_timeout`](Self::handshake_timeout) | 10 s | 408 if a part of the head came, or the client gives up |
 /// | [`idle_timeout`](Self::idle_timeout) | 60 s | Close 1000 |
 /// | [`pong_timeout`](Self::pong_timeout) | none | Close 1011 |
 /// | [`close_timeout`](Self::close_timeout) | 5 s | the transport is closed |
+///
+/// Fixed: 64 KiB are kept of the body of a response that rejects a client, and 8 interim responses are let
+/// pass; while 4 KiB of output wait (16 KiB, if fragments do), only the newest Ping is answered.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) options: Options,
@@ -217,7 +220,8 @@ impl Config {
     /// How long the peer may be silent before the connection is closed.
     ///
     /// 60 s, as Cowboy has it. Any byte counts; what is sent does not. While input waits for output to be
-    /// written ([`high_water`](Self::high_water)), the peer is heard by its reading.
+    /// written ([`high_water`](Self::high_water)), a peer that reads 4 KiB or more of it in this time is
+    /// given the time again.
     pub const fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.options.idle_timeout = Span::or_none(timeout);
         self
@@ -237,7 +241,8 @@ impl Config {
         self
     }
 
-    /// How long the Pong for a Ping of our own may take, whatever else arrives.
+    /// How long the Pong for a Ping of our own may take, whatever else arrives. A peer that meanwhile reads 4
+    /// KiB or more of output that input waits for is given that time again.
     ///
     /// None: the idle timeout already finds a dead peer, and a live one may be busy sending us a large
     /// message first.

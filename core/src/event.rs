@@ -32,7 +32,8 @@ pub enum Event<'b> {
     Ping(Cow<'b, [u8]>),
     /// A Pong, whether asked for or not.
     Pong(Cow<'b, [u8]>),
-    /// The peer's Close, already answered. No message follows.
+    /// The peer's Close, already answered unless it is the answer to ours or nothing can be written. No
+    /// message follows.
     Close(CloseFrame<'b>),
 }
 
@@ -91,7 +92,8 @@ pub struct Disconnect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// A closing handshake (RFC 6455 §7.1.4), begun by this side.
+    /// A closing handshake (RFC 6455 §7.1.4), begun by the side named. Whether it was completed:
+    /// [`Disconnect::is_clean`].
     Closed(Side),
     /// The transport ended without one (§7.1.5: code 1006).
     Lost,

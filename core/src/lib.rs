@@ -62,7 +62,7 @@
 //!
 //! What the connection is built of is useful alone: [`frame`] has the header, masking and a decoder;
 //! [`message::utf8`] validates text in pieces; [`extension`] reads
-//! `Sec-WebSocket-Extensions` and negotiates permessage-deflate.
+//! `Sec-WebSocket-Extensions` and negotiates permessage-deflate (the connection does not use that yet).
 //!
 //! # Features
 //!

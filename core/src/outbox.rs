@@ -15,7 +15,7 @@ use crate::frame::{Header, Opcode, mask};
 use crate::keys::Keys;
 
 /// An owned payload of this size or more is chained: a write of several slices costs less than a copy from
-/// here on (between 1 and 16 KiB, depending on the system; measured in `bench/`).
+/// here on (measured: between 1 and 16 KiB, depending on the system).
 const CHAIN: usize = 16 * 1024;
 
 /// Fragments move over while less than this is queued, so that a control frame waits for little.
@@ -311,8 +311,8 @@ impl fmt::Debug for Outbox {
 
 /// Output to write, as slices in order: for `writev`, a ring, or one by one.
 ///
-/// It stays the same until [`transmitted`](crate::Connection::transmitted) says what was written; commands
-/// only add behind it.
+/// It stays the same until [`transmitted`](crate::Connection::transmitted) says what was written, or the
+/// transport is given up; commands only add behind it.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Transmit<'c> {

@@ -11,7 +11,7 @@ use crate::time::{Deadline, Instant, Span, Timer};
 pub(crate) struct Timers {
     /// When bytes last came from the peer.
     heard: Instant,
-    /// Handshake or close: there is one of them at a time, and it does not move.
+    /// Handshake or close: there is one of them at a time, and what the peer sends does not move it.
     fixed: Instant,
     fixed_is_close: bool,
     idle: Instant,

@@ -23,7 +23,8 @@ pub enum AddressError<Info> {
 }
 
 impl<Info> Address<Info> {
-    /// Has `info` handed to [`Handler::info`](crate::Handler::info).
+    /// Has `info` handed to [`Handler::info`](crate::Handler::info). It is dropped if the connection begins
+    /// to close before that.
     ///
     /// # Errors
     /// [`AddressError`], with `info`.

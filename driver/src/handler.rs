@@ -91,7 +91,8 @@ pub trait Handler: Sized {
         let _ = error;
     }
 
-    /// The connection is over. Called exactly once, if [`open`](Self::open) was.
+    /// The connection is over. Called exactly once if [`open`](Self::open) was, unless its task is dropped
+    /// before ([`Serve`](crate::Serve)).
     fn close(&mut self, disconnect: &Disconnect) {
         let _ = disconnect;
     }
@@ -210,7 +211,7 @@ impl<'r, Info> Reply<'r, Info> {
     }
 
     /// Receives nothing more until [`resume`](Self::resume), which an [`info`](Handler::info) can bring
-    /// about.
+    /// about. No timer runs meanwhile, so a peer that is gone is not noticed.
     pub fn pause(&mut self) {
         self.connection.pause();
     }

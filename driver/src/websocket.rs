@@ -54,8 +54,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Sends a message: waits until there is room for it, queues it, and writes all that is queued.
     ///
     /// # Errors
-    /// [`Error::Send`] if the connection is closing; [`Error::Io`] or [`Error::Disconnected`] if it ends
-    /// meanwhile.
+    /// [`Error::Send`] if the connection is closing, or if
+    /// [`Config::hard_limit`](sansocket::Config::hard_limit) is reached because it is less than the
+    /// high-water mark; [`Error::Io`] or [`Error::Disconnected`] if it ends meanwhile.
     ///
     /// # Cancel safety
     /// A message is queued whole or not at all. If this is dropped while it waits for room, it is not; if it
@@ -83,7 +84,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Writes all that is queued.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Disconnected`] if the connection is over.
+    /// [`Error::Send`] once the connection was closed in order; [`Error::Io`] or [`Error::Disconnected`] if
+    /// it ended otherwise.
     ///
     /// # Cancel safety
     /// Safe: what is not written stays queued.
@@ -93,8 +95,10 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     /// Closes the connection (RFC 6455 §7): sends a Close with this code or frame, waits for the peer's, and
     /// says how it ended. Messages that come meanwhile are dropped; call [`recv`](Self::recv) after
-    /// [`start_close`](Self::start_close) to have them. It is bounded by
-    /// [`Config::close_timeout`](sansocket::Config::close_timeout).
+    /// [`start_close`](Self::start_close) to have them. It is bounded:
+    /// [`Config::close_timeout`](sansocket::Config::close_timeout) for the peer's Close, the same for the end
+    /// of the transport, longer only while the peer reads what was sent before, and 5 s for the stream to
+    /// shut down.
     ///
     /// # Cancel safety
     /// The Close is queued at once. If this is dropped, calling it again, with whatever code, waits on.
@@ -138,7 +142,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         self.socket.io()
     }
 
-    /// The byte stream, and what was read from it and belongs to no message that was received.
+    /// The byte stream, and what was read from it and has not been taken. What has come of an unfinished
+    /// frame or message is lost, as is output that is not written.
     pub fn into_io(self) -> (I, Vec<u8>) {
         self.socket.into_io()
     }
@@ -236,6 +241,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> Stream for WebSocket<I, T> {
 }
 
 /// Closing the sink closes the connection with [`CloseCode::NORMAL_CLOSURE`] and waits until it is over.
+/// Messages that come meanwhile are dropped, and how it ended is in [`WebSocket::disconnect`]: closing is
+/// never an error.
 impl<'m, I: Io + Unpin, T: Timer + Unpin> Sink<Message<'m>> for WebSocket<I, T> {
     type Error = Error;
 

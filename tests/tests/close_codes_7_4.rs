@@ -57,7 +57,7 @@ fn the_named_codes_have_the_numbers_of_section_7_4_1_and_iana() {
     }
 }
 
-/// T25: exhaustive, both roles.
+/// Exhaustive, both roles.
 #[test]
 fn every_code_that_comes_in_is_echoed_or_fails_the_connection_with_1002() {
     for role in ROLES {
@@ -88,7 +88,7 @@ fn every_code_that_comes_in_is_echoed_or_fails_the_connection_with_1002() {
     }
 }
 
-/// T26: what cannot be sent cannot be built, and the rest arrives as it was meant.
+/// What cannot be sent cannot be built, and the rest arrives as it was meant.
 #[test]
 fn every_code_that_can_be_built_goes_out_and_is_understood_by_the_peer() {
     for role in ROLES {
@@ -201,7 +201,7 @@ fn a_close_frame_is_built_with_at_most_123_bytes_of_reason() {
     assert_eq!(CloseFrame::MAX_REASON, 123);
 }
 
-/// T26: never inside a character.
+/// Never inside a character.
 #[test]
 fn a_truncated_reason_is_the_longest_prefix_of_whole_characters_that_fits() {
     for character in ["a", "é", "€", "😀"] {

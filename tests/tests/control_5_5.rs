@@ -266,7 +266,8 @@ fn bytes_before(output: &[u8], role: Role, first: u8) -> usize {
     frames[..position].iter().map(|frame| frame.payload.len() + overhead(frame.payload.len())).sum()
 }
 
-/// What `Config::auto_fragment` is for: "connections that carry messages that take seconds, and Pongs must not wait that long".
+/// What `Config::auto_fragment` is for: "Useful where one connection carries messages that take
+/// seconds, and Pongs must not wait that long.".
 #[test]
 fn a_pong_goes_before_the_fragments_that_wait() {
     for role in ROLES {

@@ -1,4 +1,4 @@
-//! `DESIGN.md` §4.5, RFC 6455 §5.3, §10.3: same seed, same schedule, same bytes out; another seed, other keys.
+//! RFC 6455 §5.3, §10.3: same seed, same schedule, same bytes out; another seed, other keys.
 
 use core::time::Duration;
 use std::collections::HashSet;

@@ -61,7 +61,6 @@ fn stages(role: Role) -> Vec<(&'static str, Connection)> {
     stages
 }
 
-/// T44.
 #[test]
 fn an_end_of_the_transport_anywhere_before_the_peers_close_is_never_clean_7_1_5() {
     for role in ROLES {

@@ -56,7 +56,7 @@ fn section_9_1_a_list_has_names_and_parameters() {
             "!#$%&'*+-.^_`|~09azAZ; !#$%&'*+-.^_`|~09azAZ=!#$%&'*+-.^_`|~09azAZ",
             &["!#$%&'*+-.^_`|~09azAZ; !#$%&'*+-.^_`|~09azAZ=!#$%&'*+-.^_`|~09azAZ"],
         ),
-        // Names that broke implementations in other languages (T3).
+        // Names that broke implementations in other languages.
         (
             "constructor; __proto__=toString, hasOwnProperty",
             &["constructor; __proto__=toString", "hasOwnProperty"],

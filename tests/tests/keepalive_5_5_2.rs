@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.2, §5.5.3; `THREATS.md` T41, T43: when a Ping goes out, and how long its Pong may take.
+//! RFC 6455 §5.5.2, §5.5.3: when a Ping goes out, and how long its Pong may take.
 
 use core::time::Duration;
 
@@ -80,7 +80,7 @@ fn the_round_trip_of_a_probe_is_measured_5_5_3() {
     }
 }
 
-/// T41: unsolicited Pongs are not counted as latency.
+/// Unsolicited Pongs are not counted as latency.
 #[test]
 fn a_pong_that_nobody_asked_for_is_shown_and_counts_for_nothing_5_5_3() {
     for role in ROLES {
@@ -164,7 +164,7 @@ fn a_peer_that_is_slower_than_the_ping_interval_is_measured_and_not_cut_off_5_5_
     }
 }
 
-/// T43: a peer that does not read cannot make them pile up.
+/// A peer that does not read cannot make them pile up.
 #[test]
 fn pings_that_cannot_be_written_do_not_pile_up_in_a_day() {
     for role in ROLES {

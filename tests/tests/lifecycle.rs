@@ -1,4 +1,4 @@
-//! Whole lives of connections: from the opening handshake to the verdict, as planned and at random (`DESIGN.md` §4).
+//! Whole lives of connections: from the opening handshake to the verdict, as planned and at random.
 
 use core::time::Duration;
 
@@ -100,7 +100,7 @@ fn another_delivery_begins_with_the_next_message_and_loses_nothing_of_this_one()
     }
 }
 
-/// `DESIGN.md` §4.2, seen from an echo server whose peer sends empty messages and does not read.
+/// An echo server whose peer sends empty messages and does not read.
 #[test]
 fn empty_messages_behind_a_fragmented_one_count_as_queued() {
     for role in ROLES {

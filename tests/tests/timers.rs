@@ -1,4 +1,4 @@
-//! Deadlines: RFC 6455 §4.1, §7.1.1; `THREATS.md` T28. Those of Pings are in `keepalive_5_5_2.rs`.
+//! Deadlines: RFC 6455 §4.1, §7.1.1. Those of Pings are in `keepalive_5_5_2.rs`.
 
 use core::time::Duration;
 use std::sync::mpsc;
@@ -182,7 +182,7 @@ fn a_pause_stops_the_timers_of_silence_and_resuming_starts_them_anew() {
     }
 }
 
-/// `COWBOY.md` C5: redundant values change nothing.
+/// Redundant calls change nothing.
 #[test]
 fn resuming_what_is_not_paused_puts_no_timeout_off() {
     for role in ROLES {
@@ -227,7 +227,7 @@ fn new_options_restart_the_timers() {
     }
 }
 
-/// T28, §7.1.1.
+/// §7.1.1.
 #[test]
 fn a_close_that_is_not_answered_ends_when_the_close_timeout_does() {
     for role in ROLES {

@@ -46,7 +46,7 @@ pub enum State {
     Connecting,
     /// Messages can be sent.
     Open,
-    /// A Close was sent or received, or the connection was refused or has failed.
+    /// A Close was sent or received, or the request was refused or rejected, or the connection has failed.
     Closing,
     /// It is over: [`Transport::Close`].
     Closed,
@@ -58,11 +58,12 @@ pub enum State {
 /// Its methods are of four kinds, and any order of calls is legal:
 ///
 /// * **Inputs** tell it what happened: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
-///   [`handle_timeout`](Self::handle_timeout), [`transport_failed`](Self::transport_failed),
-///   [`transmitted`](Self::transmitted).
+///   [`handle_timeout`](Self::handle_timeout), [`write_failed`](Self::write_failed),
+///   [`transport_failed`](Self::transport_failed), [`transmitted`](Self::transmitted).
 /// * **Commands** are what the application wants: [`accept`](Self::accept), [`reject`](Self::reject),
 ///   [`send`](Self::send) and its relatives, [`ping`](Self::ping), [`close`](Self::close),
 ///   [`pause`](Self::pause), [`resume`](Self::resume), [`set_options`](Self::set_options),
+///   [`set_backpressure`](Self::set_backpressure),
 ///   [`release_memory`](Self::release_memory).
 /// * **Outputs** are what the transport is to do, shown until it has been done: [`transmit`](Self::transmit),
 ///   [`poll_timeout`](Self::poll_timeout), [`transport`](Self::transport), [`wants_read`](Self::wants_read).
@@ -313,7 +314,8 @@ impl Connection {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next. It stays the same while bytes come and go,
-    /// and is `None` once the connection is over.
+    /// and is `None` while no timer runs: the connection is paused, its request waits for the application,
+    /// all timers are off, or it is over.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.timers.next()
     }

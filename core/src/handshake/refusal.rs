@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::response::{Response, Status};
 
-/// Why a server refused a request by itself, without asking the application (RFC 6455 §4.2.1, §4.4).
+/// Why a server refused a request by itself (RFC 6455 §4.2.1, §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -17,11 +17,13 @@ pub enum Refusal {
     HeadTooLong,
     /// More headers than [`Config::max_headers`](crate::Config::max_headers): 431.
     TooManyHeaders,
-    /// The head did not come within [`Config::handshake_timeout`](crate::Config::handshake_timeout): 408.
+    /// The head did not come within [`Config::handshake_timeout`](crate::Config::handshake_timeout): 408, if
+    /// some of it came. The verdict is [`Cause::TimedOut`](crate::Cause::TimedOut); this is the response's
+    /// text.
     TimedOut,
     /// Not HTTP/1.1: 505.
     HttpVersion,
-    /// No `Host`, or several: 400.
+    /// No `Host`, several, or one that is not a host: 400.
     Host,
     /// A body, which an upgrade request cannot have without ambiguity: 400.
     Body,

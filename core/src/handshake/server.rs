@@ -57,7 +57,8 @@ impl Accept {
     }
 }
 
-/// A request was not accepted as the application would have it. It still waits for its answer.
+/// A request was not accepted as the application would have it. If there is one, it still waits for its
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcceptError {
