@@ -37,7 +37,11 @@ fn replace(bytes: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
 }
 
 fn check(record: &Record, stream: &[u8], accept: &[u8]) {
-    let request = Head::parse(&record.output).expect("a request");
+    // An answer that ends it at once may come before the request is written.
+    let Some(request) = Head::parse(&record.output) else {
+        assert!(record.state == State::Closed && record.output.is_empty());
+        return;
+    };
     match record.events.first() {
         Some(Event::Open(response)) => {
             let head = answer(stream).expect("a head");

@@ -109,6 +109,7 @@ pub struct Session {
     /// The beginning of what was to be written before the operation.
     front: Vec<u8>,
     closed: bool,
+    opened: bool,
 }
 
 impl Session {
@@ -143,6 +144,7 @@ impl Session {
             end: None,
             front: Vec::new(),
             closed: false,
+            opened: false,
         }
     }
 
@@ -399,7 +401,13 @@ impl Session {
         self.rank = rank;
         assert!(rank == 0 || connection.buffered() == 0 && connection.transmit().is_empty());
         assert_eq!(rank == 2, self.state == State::Closed);
-        assert_eq!(connection.agreed().is_none(), self.state == State::Connecting);
+        match self.state {
+            State::Connecting => assert_eq!(connection.agreed(), None),
+            State::Open => self.opened = true,
+            State::Closing | State::Closed => {}
+        }
+        // Accepting and closing may both lie between two looks.
+        assert!(!self.opened || connection.agreed().is_some());
         let now = connection.transmit().slices().flatten().copied().take(self.front.len());
         if self.state != State::Closed {
             assert!(now.eq(self.front.iter().copied()), "output changed before it was written");
