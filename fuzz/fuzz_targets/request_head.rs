@@ -116,7 +116,11 @@ fn is_plain_upgrade(head: &Head<'_>, stream: &[u8]) -> bool {
 fn is_read_to_its_end(head: &Head<'_>, stream: &[u8]) -> bool {
     let bytes = &stream[..stream.len() - head.rest.len()];
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    bytes.len() < MAX_HEAD && lines.clone().count() < 10 && lines.all(|line| line.ends_with(b"\r\n"))
+    // One empty line before the request is let pass, a second one is not.
+    !bytes.starts_with(b"\r\n\r\n")
+        && bytes.len() < MAX_HEAD
+        && lines.clone().count() < 10
+        && lines.all(|line| line.ends_with(b"\r\n"))
 }
 
 /// Whether a request is for a head without a body; unknown if it was refused before its end.

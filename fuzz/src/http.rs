@@ -24,7 +24,7 @@ impl<'h> Head<'h> {
         let fields = lines.map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let name = std::str::from_utf8(&line[..colon]).ok()?.to_ascii_lowercase();
-            Some((name, line[colon + 1..].trim_ascii()))
+            Some((name, trim(&line[colon + 1..])))
         });
         Some(Self { line, fields: fields.collect::<Option<_>>()?, rest })
     }
@@ -122,4 +122,12 @@ mod tests {
     fn section_1_3_example() {
         assert_eq!(super::accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
+}
+
+/// Without the white space that may stand around a value: not all that ASCII has (RFC 9110 §5.6.3).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
