@@ -116,18 +116,18 @@ fn sha1(message: &[u8]) -> Vec<u8> {
     h.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn section_1_3_example() {
-        assert_eq!(super::accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
-}
-
 /// Without the white space that may stand around a value: not all that ASCII has (RFC 9110 §5.6.3).
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn section_1_3_example() {
+        assert_eq!(super::accept(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
 }
