@@ -110,10 +110,10 @@ impl Connection {
         }
     }
 
-    /// Nothing more is received: what is queued is written, then the transport ends.
-    pub(super) fn drain(&mut self, now: Instant, cause: Cause, shutdown: bool) {
+    /// Nothing more is received: what is queued is written, then this end closes the transport.
+    pub(super) fn drain(&mut self, now: Instant, cause: Cause) {
         self.ending.get_or_insert_with(|| Box::new(Disconnect::new(cause)));
-        self.drain_as_is(now, shutdown);
+        self.drain_as_is(now, true);
     }
 
     /// The transport ended, or must: there is nothing to write and nobody to read it.

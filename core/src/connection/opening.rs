@@ -106,6 +106,6 @@ impl Connection {
         if let Phase::Asked(handshake) = &self.phase {
             self.outbox.raw(&handshake.encode(response));
         }
-        self.drain(now, cause, true);
+        self.drain(now, cause);
     }
 }
