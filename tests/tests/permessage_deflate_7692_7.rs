@@ -119,7 +119,7 @@ fn section_5_1_the_first_offer_that_can_be_accepted_is() {
             "permessage-deflate; server_max_window_bits=9, permessage-deflate",
             Some("; server_max_window_bits=9"),
         ),
-        ("x-webkit-deflate-frame", None),
+        ("x-deflate-frame", None),
         ("Permessage-Deflate", None),
         ("permessage-deflate; foo", None),
         ("", None),
