@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::time::Span;
 
 /// How a connection behaves. `Config::new()` is safe to use as it is.
@@ -36,6 +38,8 @@ pub struct Config {
     pub(crate) max_headers: usize,
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) origins: Origins,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Option<Compression>,
 }
 
 /// What of the settings is of use once the connection is open.
@@ -139,10 +143,12 @@ impl Config {
             max_headers: 100,
             handshake_timeout: Some(Duration::from_secs(10)),
             origins: Origins::SameHost,
+            #[cfg(feature = "deflate")]
+            compression: None,
         }
     }
 
-    /// The longest message that is received, in bytes.
+    /// The longest message that is received, in bytes; of a compressed one, what it inflates to.
     ///
     /// 1 MiB: what a message can make the receiver hold. Chat and control messages are far below, uploads set
     /// their own.
@@ -153,7 +159,8 @@ impl Config {
 
     /// The longest frame that is received, in bytes, if it is to be shorter than the longest message.
     ///
-    /// No limit of its own: a frame is never longer than its message may be.
+    /// No limit of its own: a frame is never longer than its message may be, or, if that is compressed, than
+    /// twice that and 1 KiB.
     pub const fn max_frame(mut self, bytes: u64) -> Self {
         self.options.max_frame = bytes;
         self
@@ -290,6 +297,16 @@ impl Config {
     /// Same host: safe where cookies are credentials. Applies to new connections only.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Whether messages may be compressed: whether a server accepts that, and a client offers it.
+    ///
+    /// Off (`None`): it costs processor time and memory, and is not for secrets; see [`Compression`]. Applies
+    /// to new connections; one that has agreed to compress takes from here which messages, and how hard.
+    #[cfg(feature = "deflate")]
+    pub const fn compression(mut self, compression: Option<Compression>) -> Self {
+        self.compression = compression;
         self
     }
 }

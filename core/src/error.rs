@@ -35,6 +35,8 @@ pub enum ProtocolError {
     ExpectedContinuation,
     /// Text that is not UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message that is no DEFLATE stream, or not a whole one (RFC 7692 §7.2.2).
+    CorruptDeflate,
     /// A Close frame of one byte (§5.5.1).
     CloseOfOneByte,
     /// A Close code that may not be sent (§7.4).
@@ -66,7 +68,9 @@ impl ProtocolError {
     /// The code that the connection is failed with (§7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD_DATA,
+            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::CorruptDeflate => {
+                CloseCode::INVALID_PAYLOAD_DATA
+            }
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             Self::ReservedBits
@@ -98,6 +102,7 @@ impl fmt::Display for ProtocolError {
             Self::ControlTooLong => f.write_str("a control frame has more than 125 bytes"),
             Self::UnexpectedContinuation => f.write_str("a continuation frame with nothing to continue"),
             Self::ExpectedContinuation => f.write_str("a new message within a fragmented one"),
+            Self::CorruptDeflate => f.write_str("a compressed message is corrupt"),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
             Self::CloseOfOneByte => f.write_str("a Close frame of one byte"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} may not be sent"),

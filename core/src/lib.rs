@@ -78,6 +78,8 @@ extern crate alloc;
 extern crate std;
 
 mod close;
+#[cfg(feature = "deflate")]
+mod compression;
 mod config;
 mod connection;
 #[cfg(feature = "deflate")]
@@ -94,6 +96,8 @@ mod time;
 mod timers;
 
 pub use close::{CloseCode, CloseFrame, ReasonTooLong};
+#[cfg(feature = "deflate")]
+pub use compression::{Compression, DeflateFrameFragments};
 pub use config::{Config, Delivery, Keepalive, Origins};
 pub use connection::{Connection, Endpoint, Role, State};
 pub use error::{ProtocolError, Rejected, SendError};

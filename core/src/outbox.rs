@@ -16,7 +16,7 @@ use crate::keys::Keys;
 
 /// An owned payload of this size or more is chained: a write of several slices costs less than a copy from
 /// here on (measured: between 1 and 16 KiB, depending on the system).
-const CHAIN: usize = 16 * 1024;
+pub(crate) const CHAIN: usize = 16 * 1024;
 
 /// Fragments move over while less than this is queued, so that a control frame waits for little.
 const FRAGMENTS_AHEAD: usize = 16 * 1024;
@@ -57,13 +57,27 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Fragmented {
-    /// Of the next frame: the message's own opcode, then Continuation.
-    opcode: Opcode,
-    /// Whether the last frame ends the message; not if it is a piece of one that is sent in pieces.
-    fin: bool,
+    /// Of the next frame. FIN is the last one's: not set, if this is a piece of a message that is sent in
+    /// pieces.
+    head: Head,
     payload: Bytes,
     /// The longest frame.
     limit: usize,
+}
+
+/// What a frame's first byte says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) opcode: Opcode,
+    pub(crate) fin: bool,
+    pub(crate) rsv1: bool,
+}
+
+impl Head {
+    /// A frame that is a whole message, not compressed.
+    pub(crate) const fn new(opcode: Opcode) -> Self {
+        Self { opcode, fin: true, rsv1: false }
+    }
 }
 
 /// A payload on its way into the outbox.
@@ -118,31 +132,24 @@ impl Outbox {
 
     /// Queues a control frame, before fragments that wait.
     pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8], keys: Option<&mut Keys>) {
-        self.frame(opcode, true, Payload::Borrowed(payload), keys);
+        self.frame(Head::new(opcode), Payload::Borrowed(payload), keys);
     }
 
     /// Queues a control frame behind everything: Close.
     pub(crate) fn last(&mut self, opcode: Opcode, payload: &[u8], keys: Option<&mut Keys>) {
-        self.data(opcode, true, Payload::Borrowed(payload), usize::MAX, keys);
+        self.data(Head::new(opcode), Payload::Borrowed(payload), usize::MAX, keys);
     }
 
     /// Queues a message or a piece of one; `limit` is the longest frame.
     #[inline]
-    pub(crate) fn data(
-        &mut self,
-        opcode: Opcode,
-        fin: bool,
-        payload: Payload<'_>,
-        limit: usize,
-        keys: Option<&mut Keys>,
-    ) {
+    pub(crate) fn data(&mut self, head: Head, payload: Payload<'_>, limit: usize, keys: Option<&mut Keys>) {
         let len = payload.as_slice().len();
         if len <= limit && self.waiting.is_none() {
-            self.frame(opcode, fin, payload, keys);
+            self.frame(head, payload, keys);
         } else {
             let waiting = self.waiting.get_or_insert_default();
             waiting.len += len + size_of::<Fragmented>();
-            waiting.messages.push_back(Fragmented { opcode, fin, payload: payload.into_shared(), limit });
+            waiting.messages.push_back(Fragmented { head, payload: payload.into_shared(), limit });
             self.advance(keys);
         }
     }
@@ -235,26 +242,27 @@ impl Outbox {
             };
             let part = message.payload.split_to(message.limit.min(message.payload.len()));
             let done = message.payload.is_empty();
-            let opcode = core::mem::replace(&mut message.opcode, Opcode::Continuation);
-            let fin = done && message.fin;
+            let head = Head { fin: done && message.head.fin, ..message.head };
+            message.head = Head { opcode: Opcode::Continuation, rsv1: false, ..message.head };
             waiting.len -= part.len();
             if done {
                 waiting.messages.pop_front();
                 waiting.len -= size_of::<Fragmented>();
             }
-            self.frame(opcode, fin, Payload::Shared(part), keys.as_deref_mut());
+            self.frame(head, Payload::Shared(part), keys.as_deref_mut());
         }
     }
 
     /// Queues one frame: masked if there are keys, that is on a client (§5.3).
     #[inline]
-    fn frame(&mut self, opcode: Opcode, fin: bool, payload: Payload<'_>, keys: Option<&mut Keys>) {
+    fn frame(&mut self, head: Head, payload: Payload<'_>, keys: Option<&mut Keys>) {
         let key = keys.map(Keys::next);
         let bytes = payload.as_slice();
         let len = bytes.len();
         // A slice is shorter than 2⁶³ bytes.
-        let mut header = Header::new(opcode, u64::try_from(len).unwrap_or(u64::MAX));
-        header.fin = fin;
+        let mut header = Header::new(head.opcode, u64::try_from(len).unwrap_or(u64::MAX));
+        header.fin = head.fin;
+        header.rsv1 = head.rsv1;
         header.mask = key;
         let header = header.encode();
         // What can be neither kept as it is nor masked in place is copied, whatever its size.

@@ -141,6 +141,10 @@ impl Connection {
         self.inbound.message.clear();
         self.inbound.control = None;
         self.pong = None;
+        #[cfg(feature = "deflate")]
+        if let Some(codec) = super::codec(&mut self.extras) {
+            codec.clear();
+        }
     }
 
     /// Whether the peer has read enough since this was last asked to be waited for.

@@ -1,6 +1,10 @@
 //! The machine: one endpoint from the first byte of the opening handshake to the last of the closing one.
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod codec;
+#[cfg(feature = "deflate")]
+mod compressed;
 mod opening;
 mod receive;
 mod send;
@@ -96,9 +100,17 @@ pub struct Connection {
     keys: Option<Box<Keys>>,
     /// A Pong that waits for room in the outbox: the answer to the newest Ping only (§5.5.3).
     pong: Option<Box<ControlPayload>>,
-    agreed: Option<Box<Agreed>>,
+    extras: Option<Box<Extras>>,
     /// How it ended, from when it began to.
     ending: Option<Box<Disconnect>>,
+}
+
+/// What many connections do without: in one box, since an idle connection's size is what counts.
+#[derive(Debug)]
+struct Extras {
+    agreed: Agreed,
+    #[cfg(feature = "deflate")]
+    codec: Option<codec::Codec>,
 }
 
 #[derive(Debug)]
@@ -125,6 +137,9 @@ struct Inbound {
     frame: Option<Frame>,
     /// A data frame was left in the input, since it must wait for output.
     held: bool,
+    /// Frames may be compressed.
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "none is"))]
+    coded: bool,
     message: Assembly,
     /// What has come of a control frame that is spread over reads.
     control: Option<Box<ControlPayload>>,
@@ -134,6 +149,8 @@ struct Inbound {
 struct Frame {
     opcode: crate::frame::Opcode,
     fin: bool,
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "none is"))]
+    compressed: bool,
 }
 
 /// The payload of a control frame (§5.5).
@@ -147,6 +164,7 @@ struct ControlPayload {
 #[derive(Debug)]
 struct Outgoing {
     kind: Kind,
+    compressed: bool,
     begun: bool,
     validator: Validator,
 }
@@ -182,6 +200,8 @@ impl Connection {
         let mut connection = Self::new(role, Phase::Open, config, now);
         connection.keys = keys;
         connection.open(agreed, now);
+        #[cfg(feature = "deflate")]
+        connection.begin_compression(config.compression);
         connection
     }
 
@@ -191,7 +211,13 @@ impl Connection {
             phase,
             options: config.options,
             decoder: Decoder::new(role),
-            inbound: Inbound { frame: None, held: false, message: Assembly::new(), control: None },
+            inbound: Inbound {
+                frame: None,
+                held: false,
+                coded: false,
+                message: Assembly::new(),
+                control: None,
+            },
             outbox: Outbox::new(),
             outgoing: None,
             timers: Timers::new(now),
@@ -202,7 +228,7 @@ impl Connection {
             opened: false,
             keys: None,
             pong: None,
-            agreed: None,
+            extras: None,
             ending: None,
         }
     }
@@ -362,7 +388,7 @@ impl Connection {
     /// What was agreed upon in the opening handshake, if there was one to the end.
     pub fn agreed(&self) -> Option<&Agreed> {
         static NOTHING: Agreed = Agreed::new();
-        self.opened.then(|| self.agreed.as_deref().unwrap_or(&NOTHING))
+        self.opened.then(|| self.extras.as_ref().map_or(&NOTHING, |extras| &extras.agreed))
     }
 
     /// How many bytes of output are queued, those that wait behind a fragment included.
@@ -430,14 +456,24 @@ impl Connection {
     /// handshake is over and makes no difference.
     pub fn set_options(&mut self, now: Instant, config: &Config) {
         self.options = config.options;
+        #[cfg(feature = "deflate")]
+        if let (Some(codec), Some(compression)) = (codec(&mut self.extras), &config.compression) {
+            codec.configure(compression);
+        }
         if let (Phase::Open, false) = (&self.phase, self.paused) {
             self.timers.open(now, &self.options);
         }
     }
 
-    /// Frees memory that is reserved and not in use: after a burst, or before a long silence.
+    /// Frees memory that is reserved and not in use: after a burst, or before a long silence. Of a connection
+    /// that keeps contexts, the compressor goes too; the decompressor stays, since the peer may refer to what
+    /// it has seen.
     pub fn release_memory(&mut self) {
         self.outbox.shrink();
+        #[cfg(feature = "deflate")]
+        if let (None, Some(codec)) = (&self.outgoing, codec(&mut self.extras)) {
+            codec.release_memory();
+        }
         if !self.decoder.is_fragmented() && self.inbound.frame.is_none() {
             self.inbound.message.clear();
         }
@@ -446,10 +482,22 @@ impl Connection {
     fn open(&mut self, agreed: Agreed, now: Instant) {
         self.phase = Phase::Open;
         self.opened = true;
-        self.agreed = (agreed != Agreed::new()).then(|| Box::new(agreed));
+        self.extras = (agreed != Agreed::new()).then(|| {
+            Box::new(Extras {
+                agreed,
+                #[cfg(feature = "deflate")]
+                codec: None,
+            })
+        });
         self.timers.open(now, &self.options);
         if self.paused {
             self.timers.stop();
         }
     }
+}
+
+/// The compression, if there is one.
+#[cfg(feature = "deflate")]
+fn codec(extras: &mut Option<Box<Extras>>) -> Option<&mut codec::Codec> {
+    extras.as_deref_mut().and_then(|extras| extras.codec.as_mut())
 }

@@ -19,11 +19,15 @@ impl Connection {
         let Phase::Asked(handshake) = &self.phase else { return Err(AcceptError::NoRequest) };
         match handshake.accept(&accept)? {
             Ok((response, agreed)) => {
+                #[cfg(feature = "deflate")]
+                let compression = handshake.compression(&accept);
                 if let Some(config) = accept.config {
                     self.options = config.options;
                 }
                 self.outbox.raw(&response);
                 self.open(agreed, now);
+                #[cfg(feature = "deflate")]
+                self.begin_compression(compression);
             }
             Err(refusal) => self.refuse(now, refusal),
         }
@@ -60,7 +64,11 @@ impl Connection {
         match handshake.receive(input) {
             Answer::More => None,
             Answer::Open(response, agreed) => {
+                #[cfg(feature = "deflate")]
+                let compression = handshake.compression;
                 self.open(agreed, now);
+                #[cfg(feature = "deflate")]
+                self.begin_compression(compression);
                 Some(Event::Open(response))
             }
             Answer::Refused(response) => {

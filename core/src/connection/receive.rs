@@ -73,8 +73,17 @@ impl Connection {
             return Ok(Step::Wait);
         }
         let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
-        let frame = self.inbound.begin(&header, &self.options)?;
+        let frame = self.begin_frame(&header)?;
         self.receive_payload(frame, input)
+    }
+
+    #[inline]
+    fn begin_frame(&mut self, header: &Header) -> Result<Frame, ProtocolError> {
+        #[cfg(feature = "deflate")]
+        if self.inbound.coded && self.is_compressed(header) {
+            return self.begin_compressed(header);
+        }
+        self.inbound.begin(header, header.len, &self.options)
     }
 
     #[inline]
@@ -91,6 +100,10 @@ impl Connection {
         }
         if self.inbound_waits() {
             return Ok(Step::Wait);
+        }
+        #[cfg(feature = "deflate")]
+        if frame.compressed {
+            return self.receive_compressed(frame, input);
         }
         match self.inbound.message.delivery() {
             Delivery::Whole => self.inbound.take_whole(frame, &mut self.decoder, input),
@@ -128,7 +141,7 @@ impl Connection {
 }
 
 /// How far one look at the input came.
-enum Step<'b> {
+pub(super) enum Step<'b> {
     More,
     Wait,
     Event(Event<'b>),
@@ -138,9 +151,15 @@ enum Step<'b> {
 }
 
 impl Inbound {
+    /// Begins a frame; `len` is what it adds to its message.
     #[inline]
-    fn begin(&mut self, header: &Header, options: &Options) -> Result<Frame, ProtocolError> {
-        let frame = Frame { opcode: header.opcode, fin: header.fin };
+    pub(super) fn begin(
+        &mut self,
+        header: &Header,
+        len: u64,
+        options: &Options,
+    ) -> Result<Frame, ProtocolError> {
+        let frame = Frame { opcode: header.opcode, fin: header.fin, compressed: false };
         let kind = match header.opcode {
             Opcode::Text => Some(Kind::Text),
             Opcode::Binary => Some(Kind::Binary),
@@ -156,7 +175,7 @@ impl Inbound {
         if let Some(kind) = kind {
             self.message.begin(kind, options.delivery);
         }
-        self.message.frame(header.len, header.fin, options)?;
+        self.message.frame(len, header.fin, options)?;
         self.frame = Some(frame);
         Ok(frame)
     }
@@ -195,7 +214,7 @@ impl Inbound {
         if ended {
             self.frame = None;
         }
-        match self.message.piece(payload, ended && frame.fin) {
+        match self.message.piece(&*payload, ended && frame.fin) {
             (data, Err(error)) => Step::Last(data, error),
             (Some(data), Ok(())) => Step::Event(Event::Data(data)),
             (None, Ok(())) => Step::More,

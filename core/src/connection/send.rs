@@ -8,7 +8,7 @@ use crate::error::{Rejected, SendError};
 use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
 use crate::message::utf8::Validator;
 use crate::message::{Kind, Message, Prepared};
-use crate::outbox::Payload;
+use crate::outbox::{Head, Payload};
 use crate::time::Instant;
 
 /// Sending.
@@ -48,7 +48,13 @@ impl Connection {
     /// [`SendError`].
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check_send()?;
-        self.queue_data(opcode(message.kind()), true, Payload::Shared(message.payload().clone()));
+        let (kind, payload) = (message.kind(), message.payload());
+        #[cfg(feature = "deflate")]
+        if self.wants_compressed(kind, payload.len()) {
+            self.queue_compressed(Head { rsv1: true, ..Head::new(opcode(kind)) }, payload);
+            return Ok(());
+        }
+        self.queue_data(Head::new(opcode(kind)), Payload::Shared(payload.clone()));
         Ok(())
     }
 
@@ -58,9 +64,11 @@ impl Connection {
     /// # Errors
     /// [`SendError`].
     pub fn begin(&mut self, kind: Kind) -> Result<(), SendError> {
-        self.check_send()?;
-        self.outgoing = Some(Outgoing { kind, begun: false, validator: Validator::new() });
-        Ok(())
+        #[cfg(feature = "deflate")]
+        let compressed = self.wants_compressed_pieces(kind);
+        #[cfg(not(feature = "deflate"))]
+        let compressed = false;
+        self.begin_message(kind, compressed)
     }
 
     /// Queues the next piece of the message. A piece of text may end within a character.
@@ -109,6 +117,12 @@ impl Connection {
         self.queue_control(Opcode::Pong, payload)
     }
 
+    pub(super) fn begin_message(&mut self, kind: Kind, compressed: bool) -> Result<(), SendError> {
+        self.check_send()?;
+        self.outgoing = Some(Outgoing { kind, compressed, begun: false, validator: Validator::new() });
+        Ok(())
+    }
+
     #[inline]
     pub(super) fn check_send(&self) -> Result<(), SendError> {
         self.check_open()?;
@@ -154,6 +168,16 @@ impl Connection {
 
     #[inline]
     fn queue_message(&mut self, message: Message<'_>) {
+        #[cfg(feature = "deflate")]
+        if self.extras.is_some() && self.wants_compressed(message.kind(), message.len()) {
+            let head = Head { rsv1: true, ..Head::new(opcode(message.kind())) };
+            return self.queue_compressed(head, message.as_bytes());
+        }
+        self.queue_plain(message);
+    }
+
+    #[inline]
+    pub(super) fn queue_plain(&mut self, message: Message<'_>) {
         let opcode = opcode(message.kind());
         let payload = match message {
             Message::Text(Cow::Borrowed(text)) => Payload::Borrowed(text.as_bytes()),
@@ -161,13 +185,13 @@ impl Connection {
             Message::Text(Cow::Owned(text)) => Payload::Owned(text.into_bytes()),
             Message::Binary(Cow::Owned(bytes)) => Payload::Owned(bytes),
         };
-        self.queue_data(opcode, true, payload);
+        self.queue_data(Head::new(opcode), payload);
     }
 
     #[inline]
-    fn queue_data(&mut self, opcode: Opcode, fin: bool, payload: Payload<'_>) {
+    fn queue_data(&mut self, head: Head, payload: Payload<'_>) {
         let limit = self.options.auto_fragment.map_or(usize::MAX, core::num::NonZeroUsize::get);
-        self.outbox.data(opcode, fin, payload, limit, self.keys.as_deref_mut());
+        self.outbox.data(head, payload, limit, self.keys.as_deref_mut());
     }
 
     fn queue_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
@@ -194,10 +218,17 @@ impl Connection {
         }
         let first = !core::mem::replace(&mut outgoing.begun, true);
         let opcode = if first { opcode(outgoing.kind) } else { Opcode::Continuation };
+        let compressed = outgoing.compressed;
         if fin {
             self.outgoing = None;
         }
-        self.queue_data(opcode, fin, Payload::Borrowed(piece));
+        let head = Head { opcode, fin, rsv1: first && compressed };
+        #[cfg(feature = "deflate")]
+        if compressed {
+            self.queue_compressed(head, piece);
+            return Ok(());
+        }
+        self.queue_data(head, Payload::Borrowed(piece));
         Ok(())
     }
 }

@@ -74,6 +74,12 @@ impl Params {
     }
 }
 
+impl Params {
+    pub(crate) const fn window_bits(&self) -> WindowBits {
+        self.window
+    }
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self::new()

@@ -106,6 +106,11 @@ impl Inflater {
         }
     }
 
+    /// Whether something of a message was taken that is not at an end.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// The window it was made for.
     pub fn window(&self) -> WindowBits {
         self.window

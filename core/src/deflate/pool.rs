@@ -8,6 +8,9 @@ use crate::extension::WindowBits;
 /// How many of a kind are kept.
 const MAX: usize = 4;
 
+/// How much of a buffer is kept.
+const MAX_BUFFER: usize = 64 * 1024;
+
 /// Codecs that nobody is using, for whoever needs one for a message: an event loop has one pool, and lends it
 /// to the connection it is about to work on ([`Connection::lend_codecs`](crate::Connection::lend_codecs)).
 ///
@@ -65,6 +68,7 @@ impl Pool {
 
     pub(crate) fn put_buffer(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
+        buffer.shrink_to(MAX_BUFFER);
         self.buffer = buffer;
     }
 }

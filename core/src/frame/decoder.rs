@@ -52,6 +52,18 @@ impl<'b> Input<'b> {
     }
 }
 
+/// Where reserved bit 1 may be set, as an extension defines it (RFC 7692 §6): of a data frame only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rsv1 {
+    /// Nowhere: there is no extension.
+    #[default]
+    Never,
+    /// On the first frame of a message: permessage-deflate.
+    FirstFrame,
+    /// On any frame of a message: `deflate-frame`.
+    AnyFrame,
+}
+
 /// Finds frames in a stream and checks what can be checked without reading payloads (RFC 6455 §5.2–§5.5):
 /// masking direction, reserved bits, opcodes, fragmentation order, lengths.
 ///
@@ -59,6 +71,7 @@ impl<'b> Input<'b> {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     role: Role,
+    rsv1: Rsv1,
     /// A fragmented message is open: the next data frame must continue it.
     fragmented: bool,
     /// Payload bytes of the current frame that are still to come.
@@ -72,7 +85,20 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for what an endpoint in `role` receives.
     pub const fn new(role: Role) -> Self {
-        Self { role, fragmented: false, left: 0, key: [0; 4], spill: [0; MAX_HEADER], spilled: 0 }
+        Self {
+            role,
+            rsv1: Rsv1::Never,
+            fragmented: false,
+            left: 0,
+            key: [0; 4],
+            spill: [0; MAX_HEADER],
+            spilled: 0,
+        }
+    }
+
+    /// Lets reserved bit 1 be set there, from the next header on. Nowhere, to begin with.
+    pub const fn allow_rsv1(&mut self, rsv1: Rsv1) {
+        self.rsv1 = rsv1;
     }
 
     /// Takes the next frame's header from `input`, or its beginning. The payload of the frame before must
@@ -142,6 +168,28 @@ impl Decoder {
         }
     }
 
+    /// Shows what `input` has of the current frame's payload, or as much of it as `target` has room for,
+    /// unmasked in `target`. Nothing is taken.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn peek_payload<'t>(&self, input: &Input<'_>, target: &'t mut [u8]) -> &'t [u8] {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let here = input.peek();
+        let len = here.len().min(left).min(target.len());
+        let target = &mut target[..len];
+        target.copy_from_slice(&here[..len]);
+        if self.role == Role::Server {
+            mask::apply(self.key, target);
+        }
+        target
+    }
+
+    /// Takes that many bytes of the current frame's payload, unseen.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn skip_payload(&mut self, input: &mut Input<'_>, n: usize) {
+        let skipped = self.masked_payload(input, n).len();
+        self.key = mask::rotate(self.key, skipped);
+    }
+
     #[inline]
     fn masked_payload<'b>(&mut self, input: &mut Input<'b>, max: usize) -> &'b mut [u8] {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
@@ -174,6 +222,16 @@ impl Decoder {
         Ok(None)
     }
 
+    #[cold]
+    fn may_have(&self, opcode: super::Opcode, rsv: super::header::Rsv) -> bool {
+        rsv.only_first()
+            && match self.rsv1 {
+                Rsv1::Never => false,
+                Rsv1::FirstFrame => !opcode.is_control() && opcode != super::Opcode::Continuation,
+                Rsv1::AnyFrame => !opcode.is_control(),
+            }
+    }
+
     fn spill(&mut self, input: &mut Input<'_>, max: usize) {
         for byte in input.take(max) {
             self.spill[usize::from(self.spilled)] = *byte;
@@ -187,7 +245,7 @@ impl Decoder {
         Header::decode_with(
             bytes,
             |opcode, _fin, rsv| {
-                if !rsv.none() {
+                if !rsv.none() && !self.may_have(opcode, rsv) {
                     return Err(ProtocolError::ReservedBits);
                 }
                 match opcode {

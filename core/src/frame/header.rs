@@ -218,6 +218,10 @@ impl Rsv {
     pub(super) fn none(self) -> bool {
         self.0 & (RSV1 | RSV2 | RSV3) == 0
     }
+
+    pub(super) fn only_first(self) -> bool {
+        self.0 & (RSV1 | RSV2 | RSV3) == RSV1
+    }
 }
 
 /// An encoded header: 2 to 14 bytes.

@@ -4,7 +4,7 @@ mod decoder;
 mod header;
 pub mod mask;
 
-pub use decoder::{Decoder, Input};
+pub use decoder::{Decoder, Input, Rsv1};
 pub use header::{Header, HeaderBytes, Opcode};
 
 /// The longest payload of a control frame, in bytes (§5.5).

@@ -11,6 +11,8 @@ use super::head::{
 use super::response::{Response, Status, field};
 use super::url::{InvalidUrl, Url};
 use super::{Agreed, key};
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::config::Config;
 use crate::frame::Input;
 use crate::keys::Keys;
@@ -81,7 +83,7 @@ impl ClientRequest {
         &self.url.target
     }
 
-    fn encode(&self, key: &str) -> Vec<u8> {
+    fn encode(&self, key: &str, config: &Config) -> Vec<u8> {
         let mut out = alloc::format!("GET {} HTTP/1.1\r\n", self.url.target).into_bytes();
         field(&mut out, "Host", self.url.authority().as_bytes());
         field(&mut out, "Upgrade", b"websocket");
@@ -91,6 +93,12 @@ impl ClientRequest {
         if !self.subprotocols.is_empty() {
             field(&mut out, "Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
         }
+        #[cfg(feature = "deflate")]
+        if let Some(compression) = &config.compression {
+            field(&mut out, "Sec-WebSocket-Extensions", compression.settings.offer().as_bytes());
+        }
+        #[cfg(not(feature = "deflate"))]
+        let _ = config;
         for (name, value) in &self.headers {
             field(&mut out, name, value.as_bytes());
         }
@@ -126,7 +134,8 @@ pub enum HandshakeError {
     Accept,
     /// A subprotocol that was not offered, or several.
     Subprotocol,
-    /// An extension that was not offered.
+    /// An extension that was not offered, or not like this: for permessage-deflate, parameters that are no
+    /// answer to the offer's (RFC 7692 §7.1).
     Extension,
 }
 
@@ -141,7 +150,7 @@ impl fmt::Display for HandshakeError {
             Self::Connection => "the response's Connection header has no upgrade",
             Self::Accept => "the response's Sec-WebSocket-Accept does not belong to our key",
             Self::Subprotocol => "the server chose a subprotocol that was not offered",
-            Self::Extension => "the server chose an extension that was not offered",
+            Self::Extension => "the server chose an extension that was not offered, or not like this",
         })
     }
 }
@@ -153,6 +162,8 @@ pub(crate) struct ClientHandshake {
     reader: HeadReader,
     accept: String,
     offered: Vec<String>,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Option<Compression>,
     interim: u8,
     refused: Option<Refused>,
 }
@@ -183,10 +194,12 @@ impl ClientHandshake {
             reader: HeadReader::response(config.max_head, config.max_headers),
             accept: key::accept(key.as_bytes()),
             offered: request.subprotocols.clone(),
+            #[cfg(feature = "deflate")]
+            compression: config.compression,
             interim: 0,
             refused: None,
         };
-        (handshake, request.encode(&key))
+        (handshake, request.encode(&key, config))
     }
 
     /// Takes what belongs to the response from `input`, and nothing behind it.
@@ -244,10 +257,17 @@ impl ClientHandshake {
         if fields.one("sec-websocket-accept") != Ok(Some(self.accept.as_bytes())) {
             return Err(HandshakeError::Accept);
         }
-        if fields.all("sec-websocket-extensions").flat_map(list).next().is_some() {
+        let mut agreed = Agreed::new();
+        #[cfg(feature = "deflate")]
+        if let Some(compression) = &self.compression {
+            let answer = compression.settings.verify(fields.all("sec-websocket-extensions"));
+            agreed.compression = answer.map_err(|_| HandshakeError::Extension)?;
+        }
+        if !agreed.has_compression() && fields.all("sec-websocket-extensions").flat_map(list).next().is_some()
+        {
             return Err(HandshakeError::Extension);
         }
-        let subprotocol = match fields.one("sec-websocket-protocol") {
+        agreed.subprotocol = match fields.one("sec-websocket-protocol") {
             Ok(None) => None,
             Ok(Some(chosen)) => {
                 let offered = self.offered.iter().find(|offered| offered.as_bytes() == chosen);
@@ -255,7 +275,7 @@ impl ClientHandshake {
             }
             Err(()) => return Err(HandshakeError::Subprotocol),
         };
-        Ok(Agreed { subprotocol })
+        Ok(agreed)
     }
 }
 

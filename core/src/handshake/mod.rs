@@ -24,22 +24,53 @@ pub use url::InvalidUrl;
 
 use alloc::string::String;
 
+#[cfg(feature = "deflate")]
+use crate::extension::Negotiated;
+
 /// What both ends agreed upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
     subprotocol: Option<String>,
+    #[cfg(feature = "deflate")]
+    compression: Option<Negotiated>,
 }
 
 impl Agreed {
     /// No subprotocol and no extension.
     pub const fn new() -> Self {
-        Self { subprotocol: None }
+        Self {
+            subprotocol: None,
+            #[cfg(feature = "deflate")]
+            compression: None,
+        }
     }
 
     /// With this subprotocol.
     pub fn with_subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocol = Some(name.into());
         self
+    }
+
+    /// With this compression: what [`Settings::answer`](crate::extension::Settings::answer) or
+    /// [`verify`](crate::extension::Settings::verify) came to.
+    #[cfg(feature = "deflate")]
+    pub fn with_compression(mut self, compression: Negotiated) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// The compression (§9), if one was agreed upon.
+    #[cfg(feature = "deflate")]
+    pub fn compression(&self) -> Option<&Negotiated> {
+        self.compression.as_ref()
+    }
+
+    fn has_compression(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        let has = self.compression.is_some();
+        #[cfg(not(feature = "deflate"))]
+        let has = false;
+        has
     }
 
     /// The subprotocol (§1.9), if one was chosen.

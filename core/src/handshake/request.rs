@@ -119,6 +119,12 @@ impl Request {
         self.0.fields.iter()
     }
 
+    /// The values of `Sec-WebSocket-Extensions` (§9.1).
+    #[cfg(feature = "deflate")]
+    pub(super) fn extensions(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.fields.all("sec-websocket-extensions")
+    }
+
     /// What to send as `Sec-WebSocket-Accept`.
     pub(super) fn accept_key(&self) -> Option<String> {
         self.0.upgrade.as_ref().map(|upgrade| key::accept(&upgrade.key))

@@ -10,6 +10,8 @@ use super::origin;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::{Response, Status, field, status_line};
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::config::{Config, Origins};
 use crate::frame::Input;
 
@@ -83,6 +85,8 @@ impl core::error::Error for AcceptError {}
 pub(crate) struct ServerHandshake {
     reader: HeadReader,
     origins: Origins,
+    #[cfg(feature = "deflate")]
+    pub(crate) compression: Option<Compression>,
     asked: Option<Request>,
     /// The request is a HEAD, whose answer has no body (RFC 9110 §9.3.2).
     head_only: bool,
@@ -99,6 +103,8 @@ impl ServerHandshake {
         Self {
             reader: HeadReader::request(config.max_head, config.max_headers),
             origins: config.origins.clone(),
+            #[cfg(feature = "deflate")]
+            compression: config.compression,
             asked: None,
             head_only: false,
         }
@@ -162,11 +168,26 @@ impl ServerHandshake {
         if let Some(subprotocol) = &accept.subprotocol {
             field(&mut out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
+        let mut agreed = Agreed::new();
+        agreed.subprotocol.clone_from(&accept.subprotocol);
+        #[cfg(feature = "deflate")]
+        if let Some(compression) = self.compression(accept)
+            && let Some((compression, value)) = compression.settings.answer(request.extensions())
+        {
+            field(&mut out, "Sec-WebSocket-Extensions", value.as_bytes());
+            agreed.compression = Some(compression);
+        }
         for (name, value) in &accept.headers {
             field(&mut out, name, value.as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        Ok(Ok((out, Agreed { subprotocol: accept.subprotocol.clone() })))
+        Ok(Ok((out, agreed)))
+    }
+
+    /// What holds for the connection, if it is accepted like this.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compression(&self, accept: &Accept) -> Option<Compression> {
+        accept.config.as_ref().map_or(self.compression, |config| config.compression)
     }
 
     /// `response` as an answer to the request, on the wire.

@@ -40,6 +40,32 @@ enum Partial {
     Binary(Vec<u8>),
 }
 
+impl Partial {
+    /// As text; what was there of another kind is gone. It is always there.
+    #[inline]
+    fn text(&mut self) -> Option<&mut String> {
+        if !matches!(self, Self::Text(_)) {
+            *self = Self::Text(String::new());
+        }
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// As bytes; what was there of another kind is gone. They are always there.
+    #[inline]
+    fn binary(&mut self) -> Option<&mut Vec<u8>> {
+        if !matches!(self, Self::Binary(_)) {
+            *self = Self::Binary(Vec::new());
+        }
+        match self {
+            Self::Binary(bytes) => Some(bytes),
+            Self::Text(_) => None,
+        }
+    }
+}
+
 impl Assembly {
     pub(crate) const fn new() -> Self {
         Self {
@@ -108,21 +134,15 @@ impl Assembly {
         let coming = usize::try_from(decoder.left()).unwrap_or(usize::MAX).min(input.remaining());
         match self.kind {
             Kind::Binary => {
-                if !matches!(self.partial, Partial::Binary(_)) {
-                    self.partial = Partial::Binary(Vec::new());
-                }
-                let Partial::Binary(bytes) = &mut self.partial else { return Ok(()) };
+                let Some(bytes) = self.partial.binary() else { return Ok(()) };
                 let more = room(bytes.len(), bytes.capacity(), coming, self.declared, self.ceiling);
                 bytes.reserve_exact(more);
                 decoder.payload_into(input, bytes);
             }
             Kind::Text => {
-                if !matches!(self.partial, Partial::Text(_)) {
-                    self.partial = Partial::Text(String::new());
-                }
-                let Partial::Text(text) = &mut self.partial else { return Ok(()) };
                 // With what was held back of a character that was not complete.
                 let coming = coming + self.validator.carried();
+                let Some(text) = self.partial.text() else { return Ok(()) };
                 let more = room(text.len(), text.capacity(), coming, self.declared, self.ceiling);
                 text.reserve_exact(more);
                 while decoder.left() > 0 && !input.is_empty() {
@@ -132,6 +152,36 @@ impl Assembly {
             }
         }
         Ok(())
+    }
+
+    /// Counts bytes in that a compressed frame turned out to have, before they are stored.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn grow(&mut self, more: usize, max: u64) -> Result<(), ProtocolError> {
+        let len = self.declared.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        if len > max {
+            return Err(ProtocolError::MessageTooBig { len, max });
+        }
+        self.declared = len;
+        Ok(())
+    }
+
+    /// Takes bytes that were counted in already.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn append(&mut self, bytes: &[u8], max: u64) -> Result<(), ProtocolError> {
+        match self.kind {
+            Kind::Binary => {
+                let Some(target) = self.partial.binary() else { return Ok(()) };
+                target.reserve_exact(room(target.len(), target.capacity(), bytes.len(), 0, max));
+                target.extend_from_slice(bytes);
+                Ok(())
+            }
+            Kind::Text => {
+                let coming = bytes.len() + self.validator.carried();
+                let Some(text) = self.partial.text() else { return Ok(()) };
+                text.reserve_exact(room(text.len(), text.capacity(), coming, 0, max));
+                self.validator.feed_into(bytes, text).map_err(|_| ProtocolError::InvalidUtf8)
+            }
+        }
     }
 
     /// The message, whose last byte has been taken.
@@ -150,24 +200,31 @@ impl Assembly {
     /// Streaming: what of `payload` may be handed out, and the fault behind it if there is one.
     pub(crate) fn piece<'b>(
         &mut self,
-        payload: &'b [u8],
+        payload: impl Into<Cow<'b, [u8]>>,
         last: bool,
     ) -> (Option<Data<'b>>, Result<(), ProtocolError>) {
+        let mut payload = payload.into();
         let checked = match self.kind {
             Kind::Binary => Ok(()),
-            Kind::Text => self.validator.feed(payload),
+            Kind::Text => self.validator.feed(&payload),
         };
-        let (payload, result) = match checked {
-            Ok(()) if last => (payload, self.check_complete()),
-            Ok(()) => (payload, Ok(())),
-            Err(error) => (&payload[..error.valid_up_to], Err(ProtocolError::InvalidUtf8)),
+        let result = match checked {
+            Ok(()) if last => self.check_complete(),
+            Ok(()) => Ok(()),
+            Err(error) => {
+                match &mut payload {
+                    Cow::Borrowed(payload) => *payload = &payload[..error.valid_up_to],
+                    Cow::Owned(payload) => payload.truncate(error.valid_up_to),
+                }
+                Err(ProtocolError::InvalidUtf8)
+            }
         };
         let last = last && result.is_ok();
         if payload.is_empty() && !last {
             return (None, result);
         }
         let first = !core::mem::replace(&mut self.begun, true);
-        (Some(Data { kind: self.kind, payload: Cow::Borrowed(payload), first, last }), result)
+        (Some(Data { kind: self.kind, payload, first, last }), result)
     }
 
     /// Gives the memory of an unfinished message up.
