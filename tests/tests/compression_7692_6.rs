@@ -45,9 +45,12 @@ fn texts() -> Vec<String> {
     let words = ["", "a", "Hello", "Hello, hello, hello", "käse ☃ 𝄞"];
     let mut texts: Vec<String> = words.map(String::from).to_vec();
     texts.push("the same again and again. ".repeat(5_000));
-    texts.push(
-        (0..20_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 28) as u8)).collect(),
-    );
+    let mut state = 1_u64;
+    let noise = core::iter::from_fn(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Some(char::from(b"0123456789abcdef"[(state >> 60) as usize]))
+    });
+    texts.push(noise.take(20_000).collect());
     texts
 }
 

@@ -57,7 +57,11 @@ impl Decoder {
         let ended = match status {
             TINFLStatus::Done => true,
             TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => false,
-            _ => return Err(Corrupt(())),
+            TINFLStatus::Failed
+            | TINFLStatus::FailedCannotMakeProgress
+            | TINFLStatus::BadParam
+            | TINFLStatus::Adler32Mismatch
+            | _ => return Err(Corrupt(())),
         };
         if ended {
             self.core.init();

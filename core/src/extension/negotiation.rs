@@ -125,8 +125,9 @@ impl Settings {
     fn accept(&self, offer: &Offer<'_>) -> Option<(Negotiated, String)> {
         match Extension::named(offer.name())? {
             Extension::PermessageDeflate => permessage_deflate::accept(self, offer),
-            extension if self.accept_deflate_frame => deflate_frame::accept(self, extension, offer),
-            _ => None,
+            extension @ (Extension::XWebkitDeflateFrame | Extension::DeflateFrame) => {
+                self.accept_deflate_frame.then(|| deflate_frame::accept(self, extension, offer))?
+            }
         }
     }
 }
