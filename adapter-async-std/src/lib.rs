@@ -21,6 +21,8 @@ pub use sansocket::{
     Accept, ClientRequest, CloseCode, CloseFrame, Config, Disconnect, Message, Prepared, Request, Response,
     Status,
 };
+#[cfg(feature = "deflate")]
+pub use sansocket::{Compression, deflate, extension};
 pub use sansocket_driver::{Address, AddressError, Decision, Error, Handler, Outcome, Reply};
 
 /// An open WebSocket on a `futures-io` stream `S`: [`recv`](sansocket_driver::WebSocket::recv),

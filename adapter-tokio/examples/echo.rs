@@ -1,10 +1,12 @@
 //! An echo server, with nothing else in the way, on either surface.
 //!
-//! `cargo run --release -p sansocket-tokio --example echo -- 127.0.0.1:9001 --surface handler`
+//! `cargo run --release -p sansocket-tokio --example echo -- 127.0.0.1:9001 --surface handler --deflate`
 
 use core::error::Error;
 
-use sansocket_tokio::{Accept, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve};
+use sansocket_tokio::{
+    Accept, Compression, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 struct Echo;
@@ -68,6 +70,14 @@ impl Options {
                 Long("max-message") => options.config = options.config.max_message(args.value()?.parse()?),
                 Long("max-fragments") => {
                     options.config = options.config.max_fragments(args.value()?.parse()?);
+                }
+                Long("deflate") => {
+                    let compression = match args.optional_value() {
+                        None => Compression::new(),
+                        Some(preset) if preset == "shared" => Compression::shared(),
+                        Some(other) => return Err(format!("no such preset: {other:?}").into()),
+                    };
+                    options.config = options.config.compression(Some(compression));
                 }
                 Long("surface") => {
                     options.surface = match args.value()?.string()?.as_str() {

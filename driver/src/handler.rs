@@ -143,6 +143,15 @@ impl<'r, Info> Reply<'r, Info> {
         unless_closed(self.connection.send(message))
     }
 
+    /// Sends a message, and never compresses it: for one that has a secret in it, or is compressed already.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        unless_closed(self.connection.send_plain(message))
+    }
+
     /// Sends a message that goes to many connections.
     ///
     /// # Errors
@@ -157,6 +166,15 @@ impl<'r, Info> Reply<'r, Info> {
     /// As [`send`](Self::send).
     pub fn begin(&mut self, kind: Kind) -> Result<(), SendError> {
         unless_closed(self.connection.begin(kind))
+    }
+
+    /// Begins a message that is sent in pieces, and never compresses it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub fn begin_plain(&mut self, kind: Kind) -> Result<(), SendError> {
+        unless_closed(self.connection.begin_plain(kind))
     }
 
     /// Sends a piece of the message.
@@ -224,6 +242,12 @@ impl<'r, Info> Reply<'r, Info> {
     /// Puts other settings to use from now on.
     pub fn set_options(&mut self, config: &Config) {
         self.connection.set_options(self.now, config);
+    }
+
+    /// Turns the compression of what is sent off or on again, if it was agreed upon.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, on: bool) {
+        self.connection.set_compression(on);
     }
 
     /// Frees what memory the connection has and does not need now.

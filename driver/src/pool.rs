@@ -1,9 +1,13 @@
-//! Blocks of memory that connections borrow for as long as bytes pass through them, one set a thread.
+//! Blocks of memory and codecs that connections borrow for as long as bytes pass through them, one set a
+//! thread.
 //!
-//! An idle connection holds none. A block is never borrowed across a callback, so a handler may drive other
-//! connections.
+//! An idle connection holds none. Nothing is borrowed across a callback, so a handler may drive other
+//! connections; for the codecs of the connection that it is called by, those make do with new ones.
 
 use core::cell::RefCell;
+
+#[cfg(feature = "deflate")]
+use sansocket::deflate;
 
 /// One read takes in up to this: a socket buffer's worth, and many small messages.
 pub(crate) const READ: usize = 64 * 1024;
@@ -19,6 +23,8 @@ const KEEP: usize = 8;
 struct Pool {
     read: Vec<Box<[u8]>>,
     output: Vec<Vec<u8>>,
+    #[cfg(feature = "deflate")]
+    codecs: Option<Box<deflate::Pool>>,
 }
 
 thread_local! {
@@ -51,4 +57,16 @@ pub(crate) fn give_output(block: Vec<u8>) {
             pool.output.push(block);
         }
     });
+}
+
+/// The codecs of this thread.
+#[cfg(feature = "deflate")]
+pub(crate) fn take_codecs() -> Box<deflate::Pool> {
+    POOL.with_borrow_mut(|pool| pool.codecs.take()).unwrap_or_default()
+}
+
+/// Gives the codecs back.
+#[cfg(feature = "deflate")]
+pub(crate) fn give_codecs(codecs: Box<deflate::Pool>) {
+    POOL.with_borrow_mut(|pool| pool.codecs = Some(codecs));
 }

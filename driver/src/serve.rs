@@ -86,9 +86,10 @@ impl<I: Io + Unpin, T: Timer + Unpin, H: Handler> Future for Serve<I, T, H> {
                     }
                     Poll::Ready(Ok((mut socket, mut handler))) => {
                         let mut mailbox = Mailbox::new();
-                        let now = socket.now();
-                        let opened = handler.open(&mut Reply::new(&mut socket.connection, &mut mailbox, now));
-                        settle(opened, &mut handler, &mut socket.connection, now);
+                        socket.work(|connection, now| {
+                            let opened = handler.open(&mut Reply::new(connection, &mut mailbox, now));
+                            settle(opened, &mut handler, connection, now);
+                        });
                         self.0 = Phase::Open { socket, handler, mailbox };
                     }
                 },
@@ -150,12 +151,12 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
             return;
         }
         let Some(info) = mailbox.next() else { return };
-        socket.lend();
-        let now = socket.now();
-        if socket.connection.state() == State::Open {
-            let outcome = handler.info(info, &mut Reply::new(&mut socket.connection, mailbox, now));
-            settle(outcome, handler, &mut socket.connection, now);
-        }
+        socket.work(|connection, now| {
+            if connection.state() == State::Open {
+                let outcome = handler.info(info, &mut Reply::new(connection, mailbox, now));
+                settle(outcome, handler, connection, now);
+            }
+        });
     }
 }
 

@@ -156,13 +156,32 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
     }
 
-    /// Lends the connection a block for its output, if one is there for it.
-    pub(crate) fn lend(&mut self) {
+    /// Lets `work` have the connection, with what it may need of memory.
+    pub(crate) fn work<R>(&mut self, work: impl FnOnce(&mut Connection, Instant) -> R) -> R {
+        self.lend();
+        let result = work(&mut self.connection, self.timer.now());
+        self.reclaim_codecs();
+        result
+    }
+
+    /// Lends the connection a block for its output, if one is there for it, and codecs, if it compresses.
+    fn lend(&mut self) {
         if self.connection.wants_output()
             && let Some(block) = pool::take_output()
             && let Some(block) = self.connection.lend_output(block)
         {
             pool::give_output(block);
+        }
+        #[cfg(feature = "deflate")]
+        if self.connection.wants_codecs() {
+            let _ = self.connection.lend_codecs(pool::take_codecs());
+        }
+    }
+
+    fn reclaim_codecs(&mut self) {
+        #[cfg(feature = "deflate")]
+        if let Some(codecs) = self.connection.reclaim_codecs() {
+            pool::give_codecs(codecs);
         }
     }
 
@@ -186,6 +205,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         let left = input.remaining();
         self.input.keep_last(left);
+        self.reclaim_codecs();
         if answered && flow.is_break() {
             // The caller may be long in coming back.
             let _ = self.poll_write(cx);

@@ -76,9 +76,21 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// If this is dropped, the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(cx)).await?;
-        self.socket.lend();
-        self.socket.connection.send(message)?;
-        Ok(())
+        Ok(self.socket.work(|connection, _| connection.send(message))?)
+    }
+
+    /// Queues a message as [`feed`](Self::feed) does, and never compresses it: for one that has a secret in
+    /// it, or is compressed already.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the message is not queued.
+    #[cfg(feature = "deflate")]
+    pub async fn feed_plain(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        Ok(self.socket.work(|connection, _| connection.send_plain(message))?)
     }
 
     /// Writes all that is queued.
@@ -122,6 +134,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     pub fn probe(&mut self) -> Result<(), Error> {
         let now = self.socket.now();
         Ok(self.socket.connection.probe(now)?)
+    }
+
+    /// Turns the compression of what is sent off or on again, if it was agreed upon.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, on: bool) {
+        self.socket.connection.set_compression(on);
     }
 
     /// The machine, to look at: what was agreed, the latency, how much is queued.
@@ -251,8 +269,7 @@ impl<'m, I: Io + Unpin, T: Timer + Unpin> Sink<Message<'m>> for WebSocket<I, T> 
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
-        self.socket.lend();
-        Ok(self.socket.connection.send(message)?)
+        Ok(self.socket.work(|connection, _| connection.send(message))?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

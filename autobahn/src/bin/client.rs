@@ -4,11 +4,14 @@
 use core::error::Error;
 
 use sansocket_autobahn::AGENT;
-use sansocket_tokio::{ClientRequest, Config, WebSocket, connect_on};
+use sansocket_tokio::{ClientRequest, Compression, Config, WebSocket, connect_on};
 use tokio::net::TcpStream;
 
 /// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
-const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_537);
+const CONFIG: Config = Config::new()
+    .max_message(16 << 20)
+    .max_fragments(65_537)
+    .compression(Some(Compression::new().min_size(0)));
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

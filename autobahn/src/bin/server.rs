@@ -2,11 +2,16 @@
 
 use core::error::Error;
 
-use sansocket_tokio::{Accept, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve};
+use sansocket_tokio::{
+    Accept, Compression, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
-const CONFIG: Config = Config::new().max_message(16 << 20).max_fragments(65_537);
+const CONFIG: Config = Config::new()
+    .max_message(16 << 20)
+    .max_fragments(65_537)
+    .compression(Some(Compression::new().min_size(0)));
 
 struct Echo;
 
