@@ -62,12 +62,17 @@
 //!
 //! What the connection is built of is useful alone: [`frame`] has the header, masking and a decoder;
 //! [`message::utf8`] validates text in pieces; [`extension`] reads
-//! `Sec-WebSocket-Extensions` and negotiates permessage-deflate (the connection does not use that yet).
+//! `Sec-WebSocket-Extensions` and negotiates permessage-deflate; `deflate` compresses and decompresses
+//! messages.
 //!
 //! # Features
 //!
 //! * `std` (default): runtime detection of SIMD for UTF-8 validation, and [`Transmit::io_slices`]. Without it
 //!   the crate is `no_std` with `alloc`.
+//! * `deflate` (default): compression, off in every connection until `Config::compression` asks for it; and the
+//!   module `deflate`, of use without a connection too.
+//! * `zlib-rs`: compression by zlib-rs in place of miniz_oxide: faster, and smaller windows at full strength. It
+//!   needs `std`.
 
 #![no_std]
 #![forbid(unsafe_code)]
