@@ -147,8 +147,11 @@ impl Connection {
             if output.is_empty() {
                 break;
             }
-            message.grow(output.len(), max)?;
-            message.append(output, max)?;
+            let allowed = message.grow(output.len(), max);
+            message.append(&output[..allowed], max)?;
+            if allowed < output.len() {
+                return Err(too_big(max));
+            }
         }
         if self.decoder.left() > 0 {
             return Ok(Step::Wait);
@@ -203,8 +206,11 @@ impl Connection {
                     return Ok(false);
                 }
             } else {
-                self.inbound.message.grow(output.len(), self.options.max_message)?;
-                piece.extend_from_slice(output);
+                let allowed = self.inbound.message.grow(output.len(), self.options.max_message);
+                piece.extend_from_slice(&output[..allowed]);
+                if allowed < output.len() {
+                    return Err(too_big(self.options.max_message));
+                }
                 let taken = here.len() - rest.len();
                 if taken > 0 {
                     self.decoder.skip_payload(input, taken - 1);
@@ -214,4 +220,9 @@ impl Connection {
         }
         Ok(false)
     }
+}
+
+/// How much longer the message would have become, nobody knows.
+fn too_big(max: u64) -> ProtocolError {
+    ProtocolError::MessageTooBig { len: max.saturating_add(1), max }
 }

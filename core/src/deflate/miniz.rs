@@ -57,6 +57,8 @@ impl Decoder {
         let ended = match status {
             TINFLStatus::Done => true,
             TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => false,
+            // What came before the fault is shown first; the next step fails again.
+            TINFLStatus::Failed if given > 0 => false,
             TINFLStatus::Failed
             | TINFLStatus::FailedCannotMakeProgress
             | TINFLStatus::BadParam

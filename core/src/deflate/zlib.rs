@@ -101,10 +101,14 @@ impl Decoder {
 
     fn inflate(&mut self, input: &[u8], flush: InflateFlush) -> Result<Step, Corrupt> {
         let [taken, given] = [self.core.total_in(), self.core.total_out()];
-        let status = self.core.decompress(input, &mut self.block, flush).map_err(|_| Corrupt(()))?;
+        let status = self.core.decompress(input, &mut self.block, flush);
         let taken = since(taken, self.core.total_in());
         let output = 0..since(given, self.core.total_out());
-        let ended = status == Status::StreamEnd;
+        // What came before the fault is shown first; the next step fails again.
+        if status.is_err() && output.is_empty() {
+            return Err(Corrupt(()));
+        }
+        let ended = status == Ok(Status::StreamEnd);
         if ended {
             self.core.reset(false);
         }

@@ -154,15 +154,14 @@ impl Assembly {
         Ok(())
     }
 
-    /// Counts bytes in that a compressed frame turned out to have, before they are stored.
+    /// How much of what a compressed frame turned out to have may be stored, and counts it in: if not all, the
+    /// message is too big.
     #[cfg(feature = "deflate")]
-    pub(crate) fn grow(&mut self, more: usize, max: u64) -> Result<(), ProtocolError> {
-        let len = self.declared.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
-        if len > max {
-            return Err(ProtocolError::MessageTooBig { len, max });
-        }
-        self.declared = len;
-        Ok(())
+    pub(crate) fn grow(&mut self, more: usize, max: u64) -> usize {
+        let left = usize::try_from(max.saturating_sub(self.declared)).unwrap_or(usize::MAX);
+        let allowed = more.min(left);
+        self.declared = self.declared.saturating_add(u64::try_from(allowed).unwrap_or(u64::MAX));
+        allowed
     }
 
     /// Takes bytes that were counted in already.
