@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use sansocket::Role;
+use sansocket::deflate::{Deflater, Params};
 use sansocket_tests::wire::{self, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 
 /// Sizes of pieces, in front of a stream.
@@ -43,6 +44,29 @@ fn main() {
     ] {
         write("utf8", name, &[PIECES, text].concat());
     }
+    for (name, payload) in payloads() {
+        // A window of 15 bits.
+        write("inflate", name, &[&[7][..], PIECES, &payload].concat());
+        for (role, server) in [(Role::Server, 0), (Role::Client, 1)] {
+            let compressed = |first: u8, payload: &[u8]| wire::raw(0x40 | first, key(role), payload);
+            let (start, end) = payload.split_at(payload.len() / 2);
+            let stream = [
+                compressed(0x80 | BINARY, &payload),
+                compressed(TEXT, start),
+                wire::frame(role, PING, "between"),
+                wire::frame(role, CONTINUATION, end),
+                wire::frame(role, TEXT, "not compressed"),
+                wire::raw(0xC0 | TEXT, key(role), &payload),
+            ]
+            .concat();
+            // No parameters, then all of them; permessage-deflate, then its forerunner.
+            let codings = [[0, 0, 7, 7, 6, 0, 0, 0, 0], [1, 1, 1, 1, 6, 0, 0, 1, 1]];
+            for (coding, kind) in codings.into_iter().zip(["plain", "all"]) {
+                let name = format!("{name}_{kind}_{server}");
+                write("compressed_frames", &name, &[&[server][..], &coding, PIECES, &stream].concat());
+            }
+        }
+    }
     write("mask", "short", &[&wire::KEY[..], BYTES, b"Hello"].concat());
     write("mask", "long", &[&wire::KEY[..], PIECES, &[0x55; 150]].concat());
     for (name, value) in [
@@ -53,6 +77,30 @@ fn main() {
     ] {
         write("extension_header", name, value.as_bytes());
     }
+}
+
+fn key(receiver: Role) -> Option<[u8; 4]> {
+    (receiver == Role::Server).then_some(wire::KEY)
+}
+
+/// Those of RFC 7692 §7.2.3, and others.
+fn payloads() -> Vec<(&'static str, Vec<u8>)> {
+    let compressed = |message: &[u8]| {
+        let mut payload = Vec::new();
+        Deflater::new(&Params::new()).finish(message, &mut payload);
+        payload
+    };
+    vec![
+        ("hello", vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]),
+        ("stored", vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00]),
+        ("final", vec![0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00]),
+        ("two_blocks", vec![0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00]),
+        ("untrimmed", vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff]),
+        ("empty", vec![0x00]),
+        ("behind_final", vec![0x03, 0x80]),
+        ("dynamic", compressed(&"the quick brown fox jumps over the lazy dog ".repeat(9).into_bytes())),
+        ("bomb", compressed(&[0; 100_000])),
+    ]
 }
 
 fn frames(role: Role) -> Vec<(&'static str, Vec<u8>)> {

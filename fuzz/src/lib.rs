@@ -1,5 +1,6 @@
 //! What the fuzz targets share: streams and their cuts, a reader of output, a second opinion on input, sessions.
 
+pub mod compression;
 pub mod cut;
 pub mod frames;
 pub mod http;

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use arbitrary::Arbitrary;
 use sansocket::{
-    Cause, CloseCode, CloseFrame, Connection, Data, Delivery, Disconnect, Event, Kind, Message, Role, Side,
+    Cause, CloseCode, CloseFrame, Compression, Connection, Data, Delivery, Disconnect, Event, Kind, Message,
+    Role, Side,
 };
 use sansocket_tests::{Pair, ROLES};
 
@@ -91,12 +92,23 @@ pub struct World {
 
 impl World {
     pub fn new(start: &Start) -> Self {
-        let settings = [&start.client, &start.server];
-        let [client, server] = settings.map(Settings::generous);
+        let [client, server] = [&start.client, &start.server].map(Settings::generous);
         let pair = match start.established {
             true => Pair::open(&client, &server),
             false => Pair::connecting(&client, &server),
         };
+        Self::of(start, pair)
+    }
+
+    /// A world whose ends offer and accept compression, each on its own terms.
+    pub fn compressing(start: &Start, [client, server]: [Compression; 2]) -> Self {
+        let client = start.client.generous().compression(Some(client));
+        let server = start.server.generous().compression(Some(server));
+        Self::of(start, Pair::connecting(&client, &server))
+    }
+
+    fn of(start: &Start, pair: Pair) -> Self {
+        let settings = [&start.client, &start.server];
         let logs = settings.map(|settings| Log {
             delivery: settings.delivery(),
             fragments: settings.fragments(),
