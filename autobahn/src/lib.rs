@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod cases;
+pub mod negotiation;
 pub mod process;
 pub mod summary;
 pub mod verdict;

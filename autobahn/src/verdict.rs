@@ -13,13 +13,19 @@ use std::{fs, io};
 
 use serde::Deserialize;
 
+use crate::negotiation::{self, Fault};
+
 /// The cases that the testsuite does not judge: whatever the peer did, behavior and closing are
 /// `INFORMATIONAL`.
 const UNJUDGED: [&str; 3] = ["7.1.6", "7.13.1", "7.13.2"];
 
 /// What the testsuite found about one peer.
 #[derive(Debug)]
-pub struct Report(BTreeMap<String, Outcome>);
+pub struct Report {
+    cases: BTreeMap<String, Outcome>,
+    /// Whom it is about, and where the files of its cases are.
+    files: Option<(String, PathBuf)>,
+}
 
 impl Report {
     /// Reads what the `index.json` at this path says about `agent`.
@@ -30,7 +36,9 @@ impl Report {
     pub fn read(index: &Path, agent: &str) -> Result<Self, ReportError> {
         let json =
             fs::read_to_string(index).map_err(|error| ReportError::Unreadable(index.to_owned(), error))?;
-        Self::parse(&json, agent)
+        let mut report = Self::parse(&json, agent)?;
+        report.files = index.parent().map(|directory| (agent.into(), directory.into()));
+        Ok(report)
     }
 
     /// Reads what the text of an `index.json` says about `agent`.
@@ -42,7 +50,7 @@ impl Report {
         let mut agents: BTreeMap<String, BTreeMap<String, Outcome>> =
             serde_json::from_str(json).map_err(ReportError::Malformed)?;
         match agents.remove(agent) {
-            Some(cases) => Ok(Self(cases)),
+            Some(cases) => Ok(Self { cases, files: None }),
             None => Err(ReportError::NoAgent(agent.into(), agents.into_keys().collect())),
         }
     }
@@ -50,21 +58,22 @@ impl Report {
     /// Everything that keeps the peer from passing exactly the cases in `expected`, in their order; empty
     /// when it passed.
     pub fn problems(&self, expected: &[String]) -> Vec<Problem> {
-        // An OK in groups 12 and 13 only says that the peer kept to what it answered, not that it honoured
-        // what it was asked. That is to be read from the handshakes in each case's own report file, and the
-        // problems found there belong in this list.
-        let asked = expected.iter().filter_map(|case| match self.0.get(case) {
+        let asked = expected.iter().filter_map(|case| match self.cases.get(case) {
             None => Some(Problem::Missing(case.clone())),
-            Some(outcome) if outcome.passes(case) => None,
+            Some(outcome) if outcome.passes(case) => {
+                let (agent, directory) = self.files.as_ref()?;
+                let fault = negotiation::fault(directory, agent, case)?;
+                Some(Problem::Compression(case.clone(), fault))
+            }
             Some(outcome) => Some(Problem::Failed(case.clone(), outcome.clone())),
         });
-        let unasked = self.0.keys().filter(|&case| !expected.contains(case));
+        let unasked = self.cases.keys().filter(|&case| !expected.contains(case));
         asked.chain(unasked.map(|case| Problem::Unexpected(case.clone()))).collect()
     }
 
     /// Every case with its outcome, in no telling order.
     pub fn outcomes(&self) -> impl Iterator<Item = (&str, &Outcome)> {
-        self.0.iter().map(|(case, outcome)| (case.as_str(), outcome))
+        self.cases.iter().map(|(case, outcome)| (case.as_str(), outcome))
     }
 }
 
@@ -130,6 +139,8 @@ pub enum Problem {
     Unexpected(String),
     /// This case did not pass.
     Failed(String, Outcome),
+    /// This case passed, but not with the compression that it asks for.
+    Compression(String, Fault),
 }
 
 impl fmt::Display for Problem {
@@ -137,6 +148,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Missing(case) => write!(f, "{case} is not in the report"),
             Self::Unexpected(case) => write!(f, "{case} is in the report but was not asked for"),
+            Self::Compression(case, fault) => write!(f, "{case}: {fault}"),
             Self::Failed(case, outcome) => {
                 let Outcome { behavior, behavior_close, .. } = outcome;
                 write!(f, "{case}: behavior {behavior}, closing {behavior_close}")?;
