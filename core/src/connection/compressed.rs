@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::frame::{Header, Input, Opcode};
 use crate::message::{Kind, Message};
 use crate::outbox::{CHAIN, Head, Payload};
+use crate::time::Instant;
 
 /// A piece of an inflated message ([`Delivery::Streaming`]) has this many bytes at least, if the input has
 /// more to give, and as many and a window at most.
@@ -126,6 +127,15 @@ impl Connection {
         Ok(frame)
     }
 
+    #[cold]
+    pub(super) fn receive_coded_frames<'b>(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'b>,
+    ) -> Option<Event<'b>> {
+        self.receive_frames::<true>(now, input)
+    }
+
     pub(super) fn receive_compressed<'b>(
         &mut self,
         frame: Frame,
@@ -159,7 +169,7 @@ impl Connection {
         self.inbound.frame = None;
         codec.end_frame(frame.fin)?;
         match frame.fin {
-            true => message.finish().map(|message| Step::Event(Event::Message(message))),
+            true => message.finish().map(Step::Message),
             false => Ok(Step::More),
         }
     }
@@ -175,7 +185,7 @@ impl Connection {
         };
         match self.inbound.message.piece(piece, ended && frame.fin) {
             (data, Err(error)) => Step::Last(data, error),
-            (Some(data), Ok(())) => Step::Event(Event::Data(data)),
+            (Some(data), Ok(())) => Step::Data(data),
             (None, Ok(())) if ended => Step::More,
             (None, Ok(())) => Step::Wait,
         }

@@ -252,7 +252,9 @@ impl Connection {
         }
         let offered = input.remaining();
         let event = match self.phase {
-            Phase::Open | Phase::Closing => self.receive_frames(now, input),
+            #[cfg(feature = "deflate")]
+            Phase::Open | Phase::Closing if self.inbound.coded => self.receive_coded_frames(now, input),
+            Phase::Open | Phase::Closing => self.receive_frames::<false>(now, input),
             Phase::Asked(_) => self.receive_request(now, input),
             Phase::Asking(_) => self.receive_response(now, input),
             Phase::Draining { .. } | Phase::Closed => {

@@ -9,20 +9,26 @@ use crate::config::{Delivery, Options};
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Input, MAX_CONTROL_PAYLOAD, Opcode};
-use crate::message::Kind;
+use crate::message::{Data, Kind, Message};
 use crate::time::Instant;
 
 impl Connection {
+    /// `CODED`: frames may be compressed. Twice the code, so that those who do not compress have none of it.
     #[inline]
-    pub(super) fn receive_frames<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
+    pub(super) fn receive_frames<'b, const CODED: bool>(
+        &mut self,
+        now: Instant,
+        input: &mut Input<'b>,
+    ) -> Option<Event<'b>> {
         loop {
             if self.is_stopped() {
                 return None;
             }
-            match self.receive_frame(input) {
+            match self.receive_frame::<CODED>(input) {
                 Ok(Step::More) => {}
                 Ok(Step::Wait) => return None,
-                Ok(Step::Event(event)) => return Some(event),
+                Ok(Step::Message(message)) => return Some(Event::Message(message)),
+                Ok(Step::Data(data)) => return Some(Event::Data(data)),
                 Ok(Step::Control(opcode, payload)) => match self.receive_control(now, opcode, payload) {
                     Ok(event) => return Some(event),
                     Err(error) => self.fail(now, error),
@@ -64,30 +70,36 @@ impl Connection {
 
     /// Takes the next frame, or more of the one that has begun.
     #[inline]
-    fn receive_frame<'b>(&mut self, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
-        if let Some(frame) = self.inbound.frame {
-            return self.receive_payload(frame, input);
-        }
-        self.inbound.held = self.is_over_high_water(self.outbox.len()) && self.decoder.next_is_data(input);
-        if self.inbound.held {
-            return Ok(Step::Wait);
-        }
-        let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
-        let frame = self.begin_frame(&header)?;
-        self.receive_payload(frame, input)
+    fn receive_frame<'b, const CODED: bool>(
+        &mut self,
+        input: &mut Input<'b>,
+    ) -> Result<Step<'b>, ProtocolError> {
+        let frame = match self.inbound.frame {
+            Some(frame) => frame,
+            None => {
+                self.inbound.held =
+                    self.is_over_high_water(self.outbox.len()) && self.decoder.next_is_data(input);
+                if self.inbound.held {
+                    return Ok(Step::Wait);
+                }
+                let Some(header) = self.decoder.header(input)? else { return Ok(Step::Wait) };
+                self.begin_frame::<CODED>(&header)?
+            }
+        };
+        self.receive_payload::<CODED>(frame, input)
     }
 
     #[inline]
-    fn begin_frame(&mut self, header: &Header) -> Result<Frame, ProtocolError> {
+    fn begin_frame<const CODED: bool>(&mut self, header: &Header) -> Result<Frame, ProtocolError> {
         #[cfg(feature = "deflate")]
-        if self.inbound.coded && self.is_compressed(header) {
+        if CODED && self.is_compressed(header) {
             return self.begin_compressed(header);
         }
         self.inbound.begin(header, header.len, &self.options)
     }
 
     #[inline]
-    fn receive_payload<'b>(
+    fn receive_payload<'b, const CODED: bool>(
         &mut self,
         frame: Frame,
         input: &mut Input<'b>,
@@ -102,7 +114,7 @@ impl Connection {
             return Ok(Step::Wait);
         }
         #[cfg(feature = "deflate")]
-        if frame.compressed {
+        if CODED && frame.compressed {
             return self.receive_compressed(frame, input);
         }
         match self.inbound.message.delivery() {
@@ -144,10 +156,11 @@ impl Connection {
 pub(super) enum Step<'b> {
     More,
     Wait,
-    Event(Event<'b>),
+    Message(Message<'b>),
+    Data(Data<'b>),
     Control(Opcode, Cow<'b, [u8]>),
     /// The last valid piece of a message, and the fault behind it.
-    Last(Option<crate::message::Data<'b>>, ProtocolError),
+    Last(Option<Data<'b>>, ProtocolError),
 }
 
 impl Inbound {
@@ -192,7 +205,7 @@ impl Inbound {
         if frame.fin && left <= here && self.message.is_untouched(left) {
             let payload = decoder.payload(input, usize::MAX);
             self.frame = None;
-            return self.message.whole(payload).map(|message| Step::Event(Event::Message(message)));
+            return self.message.whole(payload).map(Step::Message);
         }
         self.message.take(decoder, input)?;
         if decoder.left() > 0 {
@@ -200,7 +213,7 @@ impl Inbound {
         }
         self.frame = None;
         match frame.fin {
-            true => self.message.finish().map(|message| Step::Event(Event::Message(message))),
+            true => self.message.finish().map(Step::Message),
             false => Ok(Step::More),
         }
     }
@@ -216,7 +229,7 @@ impl Inbound {
         }
         match self.message.piece(&*payload, ended && frame.fin) {
             (data, Err(error)) => Step::Last(data, error),
-            (Some(data), Ok(())) => Step::Event(Event::Data(data)),
+            (Some(data), Ok(())) => Step::Data(data),
             (None, Ok(())) => Step::More,
         }
     }
