@@ -194,6 +194,10 @@ impl Connection {
         self.paused = false;
         self.outgoing = None;
         self.pong = None;
+        #[cfg(feature = "deflate")]
+        if let Some(codec) = super::codec(&mut self.extras) {
+            codec.release_memory();
+        }
         self.timers.close(now, self.options.close_timeout);
     }
 
@@ -211,5 +215,9 @@ impl Connection {
         self.phase = Phase::Draining { shutdown, eof: false };
         self.timers.close(now, self.options.close_timeout);
         self.inbound.message.clear();
+        #[cfg(feature = "deflate")]
+        if let Some(codec) = super::codec(&mut self.extras) {
+            codec.clear();
+        }
     }
 }

@@ -126,6 +126,8 @@ impl Inflater {
     pub fn inflate(&mut self, payload: &mut &[u8]) -> Result<&[u8], Corrupt> {
         loop {
             let offered = *payload;
+            // Whatever comes of it.
+            self.used |= !offered.is_empty();
             let step = self.decoder.step(offered)?;
             let (taken, rest) = offered.split_at(step.taken);
             *payload = rest;
@@ -201,7 +203,6 @@ impl Inflater {
 
     fn note(&mut self, taken: &[u8]) {
         self.begun = true;
-        self.used = true;
         for byte in &taken[taken.len().saturating_sub(4)..] {
             self.last = self.last << 8 | u32::from(*byte);
         }

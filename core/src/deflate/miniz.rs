@@ -83,7 +83,9 @@ impl Decoder {
         end[TAIL.len()..].copy_from_slice(&FINAL_BLOCK);
         let end = if has_tail { &end[TAIL.len()..] } else { &end[..] };
         let step = self.step(end)?;
-        let whole = step.ended && step.taken == end.len() && step.output.is_empty();
+        // The block that the tail belongs to may be final itself.
+        let is_end = step.taken == end.len() || (!has_tail && step.taken == TAIL.len());
+        let whole = step.ended && is_end && step.output.is_empty();
         whole.then_some(()).ok_or(Corrupt(()))
     }
 
@@ -96,13 +98,13 @@ impl Decoder {
 
 #[cfg(not(feature = "zlib-rs"))]
 mod encoder {
-    use super::{Vec, WindowBits};
+    use super::{Box, Vec, WindowBits};
     use crate::deflate::{Params, Strategy};
     use miniz_oxide::DataFormat;
     use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, compress_to_output};
 
     pub(in crate::deflate) struct Encoder {
-        core: CompressorOxide,
+        core: Box<CompressorOxide>,
         /// A smaller window than the core's own, in bytes.
         window: Option<usize>,
         /// Bytes that may be referred to.
@@ -119,8 +121,13 @@ mod encoder {
             };
             // Asked for a smaller window, the core would look for runs only.
             let bits = WindowBits::MAX.get();
+            // At level 1 the core looks for repetitions of any kind whatever the strategy.
+            let level = match params.strategy {
+                Strategy::Rle if params.level == 1 => 2,
+                _ => params.level,
+            };
             Self {
-                core: CompressorOxide::with_params(DataFormat::Raw, params.level, strategy, bits),
+                core: Box::new(CompressorOxide::with_params(DataFormat::Raw, level, strategy, bits)),
                 window: (params.window < WindowBits::MAX).then(|| 1 << params.window.get()),
                 history: 0,
             }

@@ -82,16 +82,15 @@ impl Decoder {
         &self.block
     }
 
-    /// Puts the tail back, unless it is there; whether the core stops behind it, at the end of a block, tells
-    /// whether the stream was whole.
+    /// Puts the tail back, or another empty block behind it if it is there; whether the core stops behind that, at
+    /// the end of a block, tells whether the stream was whole.
     pub(super) fn finish(&mut self, has_tail: bool) -> Result<(), Corrupt> {
-        if has_tail {
-            return Ok(());
-        }
-        let mut end = [0; TAIL.len() + 1];
-        end[..TAIL.len()].copy_from_slice(&TAIL);
-        let step = self.inflate(&end, InflateFlush::Block)?;
-        let whole = step.taken == TAIL.len() && step.output.is_empty();
+        // An empty stored block, and a byte that must be left over.
+        let mut end = [0; 1 + TAIL.len() + 1];
+        end[1..=TAIL.len()].copy_from_slice(&TAIL);
+        let end = if has_tail { &end[..] } else { &end[1..] };
+        let step = self.inflate(end, InflateFlush::Block)?;
+        let whole = step.taken == end.len() - 1 && step.output.is_empty() && !(step.ended && has_tail);
         whole.then_some(()).ok_or(Corrupt(()))
     }
 
