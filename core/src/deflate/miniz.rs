@@ -122,10 +122,8 @@ mod encoder {
             // Asked for a smaller window, the core would look for runs only.
             let bits = WindowBits::MAX.get();
             // At level 1 the core looks for repetitions of any kind whatever the strategy.
-            let level = match params.strategy {
-                Strategy::Rle if params.level == 1 => 2,
-                _ => params.level,
-            };
+            let runs_only = params.strategy == Strategy::Rle;
+            let level = if runs_only && params.level == 1 { 2 } else { params.level };
             Self {
                 core: Box::new(CompressorOxide::with_params(DataFormat::Raw, level, strategy, bits)),
                 window: (params.window < WindowBits::MAX).then(|| 1 << params.window.get()),
