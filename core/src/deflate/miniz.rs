@@ -21,8 +21,8 @@ pub(super) use encoder::Encoder;
 /// A smaller window is kept in as much memory: a step costs something too.
 const MIN_BLOCK: usize = 4096;
 
-/// Empty, in fixed codes, and the last of its stream.
-const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
+/// Empty, stored, and the last of its stream: one in codes would have the core build their tables.
+const FINAL_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 
 #[derive(Clone)]
 pub(super) struct Decoder {
@@ -148,8 +148,10 @@ mod encoder {
             self.compress(bytes, TDEFLFlush::Sync, out);
         }
 
+        /// With a flush that nobody sees: it forgets as well as the core's own reset, which makes all of its
+        /// memory anew.
         pub(in crate::deflate) fn reset(&mut self) {
-            self.core.reset();
+            compress_to_output(&mut self.core, &[], TDEFLFlush::Full, |_| true);
             self.history = 0;
         }
 
