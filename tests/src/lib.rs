@@ -2,7 +2,10 @@
 //! What the conformance tests share: frames written by hand, streams cut everywhere, a pair with a virtual clock.
 
 pub mod clock;
+pub mod compressed;
 pub mod heads;
+pub mod inflate;
+pub mod meter;
 pub mod pair;
 pub mod scripted;
 pub mod splits;

@@ -1,0 +1,64 @@
+//! Memory measured, by an allocator that counts: it is in the test, since a library must not choose one.
+
+use sansocket::{Connection, Event, Input};
+
+use crate::START;
+
+/// The laws that do not hold.
+#[derive(Debug, Default)]
+pub struct Broken(pub Vec<String>);
+
+impl Broken {
+    /// Notes the law, whose words take memory too, only if it does not hold.
+    pub fn at_most(&mut self, limit: usize, measured: usize, law: impl FnOnce() -> String) {
+        if measured > limit {
+            self.0.push(format!("{}: {measured} bytes, {limit} are allowed", law()));
+        }
+    }
+}
+
+/// What is allocated on top of what was when the meter was made.
+#[derive(Debug)]
+pub struct Meter {
+    /// Bytes that were allocated, and that were freed.
+    counts: fn() -> [usize; 2],
+    base: usize,
+    pub peak: usize,
+}
+
+impl Meter {
+    pub fn new(counts: fn() -> [usize; 2]) -> Self {
+        let [allocated, freed] = counts();
+        Self { counts, base: allocated - freed, peak: 0 }
+    }
+
+    pub fn now(&self) -> usize {
+        let [allocated, freed] = (self.counts)();
+        (allocated - freed).saturating_sub(self.base)
+    }
+
+    /// Runs `call`; everything that it allocates counts into the peak, even what it frees again.
+    pub fn during<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        let [_, freed] = (self.counts)();
+        let result = call();
+        let [after, _] = (self.counts)();
+        self.peak = self.peak.max((after - freed).saturating_sub(self.base));
+        result
+    }
+
+    /// Hands over a copy of `bytes`, which lies in `scratch`; returns how many bytes of messages came.
+    pub fn receive(&mut self, connection: &mut Connection, bytes: &[u8], scratch: &mut [u8]) -> usize {
+        let scratch = &mut scratch[..bytes.len()];
+        scratch.copy_from_slice(bytes);
+        let mut input = Input::new(scratch);
+        let mut received = 0;
+        while let Some(event) = self.during(|| connection.receive(START, &mut input)) {
+            received += match event {
+                Event::Message(message) => message.len(),
+                Event::Data(data) => data.payload.len(),
+                _ => 0,
+            };
+        }
+        received
+    }
+}
