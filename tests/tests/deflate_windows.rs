@@ -109,7 +109,7 @@ fn a_hundred_kilobytes_that_repeat_themselves_at_every_distance_stay_within_the_
             let mut message = noise(&mut dice, 600);
             while message.len() < 100_000 {
                 // Mostly around the size of the window.
-                let around = (size(window) + dice.below(600) - 200);
+                let around = size(window) + dice.below(600) - 200;
                 let any = 1 + dice.below(message.len());
                 let back = dice.pick(&[around, around, around / 3, any]).min(message.len());
                 let len = 3 + dice.below(40);
@@ -230,7 +230,7 @@ fn a_receiver_takes_every_repetition_within_its_window_and_misreads_none_beyond(
                 let (read, result) = feed(&mut inflater, [&payload[..]]);
                 match oracle.message(&payload) {
                     Ok(expected) if result.is_ok() => {
-                        assert_eq!(read, expected.bytes, "{window} {begun} {back}")
+                        assert_eq!(read, expected.bytes, "{window} {begun} {back}");
                     }
                     // Some backends hold more than they were asked to, and some do not.
                     Ok(_) => assert!(back > size && read.is_empty(), "{window} {begun} {back}"),
