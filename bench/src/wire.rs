@@ -1,0 +1,43 @@
+//! Frames, written and read without any of the contestants.
+
+/// What the client's frames are masked with.
+const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
+pub const TEXT: u8 = 0x1;
+pub const BINARY: u8 = 0x2;
+
+/// RSV1: the message is compressed.
+pub const COMPRESSED: u8 = 0x40;
+
+/// A message in one frame, as a client sends it.
+pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len @ 0..126), _) => frame.push(0x80 | len),
+        (_, Ok(len)) => {
+            frame.push(0x80 | 126);
+            frame.extend(len.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(KEY);
+    frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// The payload of the one frame that a server wrote, which must be whole and compressed.
+pub fn payload(frame: &[u8]) -> &[u8] {
+    assert_eq!(frame[0] & 0xF0, 0x80 | COMPRESSED, "FIN and RSV1");
+    let head = match frame[1] {
+        127 => 10,
+        126 => 4,
+        len => {
+            assert!(len < 126, "no mask");
+            2
+        }
+    };
+    &frame[head..]
+}
