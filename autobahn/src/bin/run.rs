@@ -142,7 +142,7 @@ impl Bench {
     /// On a slow two-core machine, the default cases took 25 s and a compressed one 6 s on average.
     fn time_limit(&self) -> Duration {
         let compressed = self.cases.iter().filter(|case| ["12", "13"].contains(&cases::group(case)));
-        Duration::from_secs(300 + 10 * compressed.count() as u64)
+        Duration::from_secs(300 + 60 * compressed.count() as u64)
     }
 
     fn find(&self, binary: &str) -> Result<PathBuf, String> {
