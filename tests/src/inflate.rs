@@ -15,7 +15,7 @@ pub const HELLO: &[u8] = b"\xF2\x48\xCD\xC9\xC9\x07\x00";
 pub const FORGETS: bool = cfg!(feature = "zlib-rs");
 
 /// The order in which the lengths of the code length code are sent (RFC 1951 §3.2.7).
-pub const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// The smallest length of a symbol, and how many bits are added (RFC 1951 §3.2.5).
 fn length(symbol: usize) -> Option<(usize, u32)> {
