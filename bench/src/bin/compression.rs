@@ -32,21 +32,24 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match &args[..] {
         ["once", rest @ ..] => once(rest),
-        [] => Some(table(&SIZES)),
-        sizes => {
-            sizes.iter().map(|size| size.parse().ok()).collect::<Option<Vec<_>>>().map(|sizes| table(&sizes))
+        [] => {
+            table(&SIZES);
+            Some(())
         }
+        sizes => named(sizes),
     };
-    match done {
-        Some(()) => ExitCode::SUCCESS,
-        None => {
-            eprintln!("usage: compression [SIZE…]");
-            eprintln!(
-                "       compression once CONTESTANT compress|decompress SIZE LEVEL takeover|anew COUNT"
-            );
-            ExitCode::FAILURE
-        }
+    if done.is_none() {
+        eprintln!("usage: compression [SIZE…]");
+        eprintln!("       compression once CONTESTANT compress|decompress SIZE LEVEL takeover|anew COUNT");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
+}
+
+fn named(sizes: &[&str]) -> Option<()> {
+    let sizes: Vec<usize> = sizes.iter().map(|size| size.parse().ok()).collect::<Option<_>>()?;
+    table(&sizes);
+    Some(())
 }
 
 /// What the contestants of a cell are given.
@@ -198,7 +201,7 @@ fn rows(cell: &Cell) {
     println!("| | ratio | compress µs | × raw | decompress µs | × raw |");
     println!("|---|--:|--:|--:|--:|--:|");
     for (((name, ratio), compress), decompress) in heads.into_iter().zip(compress).zip(decompress) {
-        let ratio = ratio.map_or("–".into(), |ratio| format!("{ratio:.3}"));
+        let ratio = ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.3}"));
         println!("| {name} | {ratio} | {} | {} |", cells(compress), cells(decompress));
     }
 }
