@@ -62,3 +62,30 @@ impl Meter {
         received
     }
 }
+
+/// Writes all output, without looking at it.
+pub fn drain(connection: &mut Connection) {
+    while !connection.transmit().is_empty() {
+        connection.transmitted(connection.transmit().len());
+    }
+}
+
+/// Waits until nobody else allocates: the harness does when it starts, in a thread of its own.
+pub fn settle(counts: fn() -> [usize; 2]) {
+    loop {
+        let before = counts();
+        std::thread::sleep(core::time::Duration::from_millis(100));
+        if counts() == before {
+            return;
+        }
+    }
+}
+
+/// What is held by what `make` makes.
+pub fn size_of<T>(counts: fn() -> [usize; 2], make: impl FnOnce() -> T) -> usize {
+    let meter = Meter::new(counts);
+    let made = make();
+    let size = meter.now();
+    drop(made);
+    size
+}

@@ -284,8 +284,8 @@ fn section_8_1_the_first_impossible_byte_fails_the_connection_while_more_is_to_c
     }
 }
 
-/// What would have been a fault if it had come has not come if something before it was wrong; and where the stream is cut
-/// makes no difference.
+/// What would have been a fault has not come if something before it was wrong; and where the stream is cut makes no
+/// difference.
 fn assert_first_fault(
     delivery: Delivery,
     max: u64,

@@ -1,21 +1,21 @@
 //! How much memory a connection that compresses holds, whatever its peer does: counted in bytes requested from the
-//! allocator, which both backends take theirs from.
+//! allocator, which both backends take theirs from. What it keeps when nothing goes on is in `compression_memory.rs`.
 //!
 //! One test, so that nothing else allocates meanwhile; it goes through all laws and names all that are broken.
 
 use std::alloc::System;
 
-use sansocket::deflate::{Deflater, Inflater, Params, Pool};
-use sansocket::extension::{Extension, Negotiated, WindowBits};
+use sansocket::deflate::{Deflater, Inflater, Params};
+use sansocket::extension::WindowBits;
 use sansocket::{
-    Accept, CloseCode, Compression, Config, Connection, Delivery, Event, Input, Kind, Message, Role, State,
+    Accept, Compression, Config, Connection, Delivery, Event, Input, Kind, Message, Role, State,
 };
 use sansocket_tests::compressed::{
     DELIVERIES, PER_FRAME, PER_MESSAGE, RSV1, agreed, anew, deflate, deflater, frame, frames, next,
 };
 use sansocket_tests::heads::with;
 use sansocket_tests::inflate::{json, noise};
-use sansocket_tests::meter::{Broken, Meter};
+use sansocket_tests::meter::{Broken, Meter, drain, settle, size_of};
 use sansocket_tests::pair::Dice;
 use sansocket_tests::{ROLES, START, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -36,33 +36,17 @@ fn counts() -> [usize; 2] {
     [stats.bytes_allocated, stats.bytes_deallocated]
 }
 
-/// Writes all output, without looking at it.
-fn drain(connection: &mut Connection) {
-    while !connection.transmit().is_empty() {
-        connection.transmitted(connection.transmit().len());
-    }
-}
-
-/// What `make` makes takes.
-fn size_of<T>(make: impl FnOnce() -> T) -> usize {
-    let meter = Meter::new(counts);
-    let made = make();
-    let size = meter.now();
-    drop(made);
-    assert_eq!(meter.now(), 0);
-    size
-}
-
 fn inflater() -> usize {
-    size_of(|| Inflater::new(WindowBits::MAX))
+    size_of(counts, || Inflater::new(WindowBits::MAX))
 }
 
 fn compressor() -> usize {
-    size_of(|| Deflater::new(&Params::new()))
+    size_of(counts, || Deflater::new(&Params::new()))
 }
 
 #[test]
 fn the_memory_laws_of_compression_hold() {
+    settle(counts);
     let broken = &mut Broken::default();
     broken.at_most(64 * KIB, inflater(), || "an inflater".into());
     broken.at_most(384 * KIB, compressor(), || "a compressor".into());
@@ -71,10 +55,6 @@ fn the_memory_laws_of_compression_hold() {
     memory_follows_what_has_come_and_not_what_it_may_come_to(broken);
     what_is_streamed_is_not_kept(broken);
     what_inflates_to_nothing_costs_nothing(broken);
-    an_idle_connection_without_contexts_holds_no_codec(broken);
-    connections_without_contexts_share_a_pools_codecs(broken);
-    giving_memory_up_frees_the_compressor(broken);
-    half_a_message_is_freed_with_its_connection(broken);
     an_echo_that_nobody_reads_blocks(broken);
     finding_out_how_fragments_are_read_costs_one_more_inflater(broken);
     assert!(broken.0.is_empty(), "broken laws:\n{}", broken.0.join("\n"));
@@ -224,177 +204,6 @@ fn what_inflates_to_nothing_costs_nothing(broken: &mut Broken) {
             broken.at_most(KIB + inflater, meter.peak, || {
                 format!("1 MiB that inflates to nothing in {fragment}")
             });
-        }
-    }
-}
-
-/// Receives `stream` and sends its messages back.
-fn echo(connection: &mut Connection, stream: &[u8]) {
-    let mut bytes = stream.to_vec();
-    let mut input = Input::new(&mut bytes);
-    while let Some(event) = connection.receive(START, &mut input) {
-        let Event::Message(message) = event else { continue };
-        connection.send(message).unwrap();
-    }
-    drain(connection);
-}
-
-fn an_idle_connection_without_contexts_holds_no_codec(broken: &mut Broken) {
-    let streams = |role| -> Vec<_> {
-        (1..20).map(|i| frame(role, Kind::Text, deflate(json(&mut Dice::new(i), 5000)))).collect()
-    };
-    for role in ROLES {
-        let streams = streams(role);
-        for extension in [Extension::PermessageDeflate, Extension::DeflateFrame] {
-            for has_pool in [true, false] {
-                let mut meter = Meter::new(counts);
-                let mut connection = agreed(role, &ON, anew(Negotiated::new(extension)));
-                let idle = meter.now();
-                let mut pool = has_pool.then(Box::<Pool>::default);
-                for stream in &streams {
-                    if let Some(pool) = pool.take() {
-                        connection.lend_codecs(pool);
-                    }
-                    meter.during(|| echo(&mut connection, stream));
-                    drop(connection.reclaim_output());
-                    pool = connection.reclaim_codecs();
-                    if pool.is_none() {
-                        broken.at_most(idle, meter.now(), || format!("{extension:?}, idle, on its own"));
-                    }
-                }
-                // What is in the pool is not the connection's.
-                assert_eq!(pool.is_some(), has_pool);
-                drop(pool);
-                broken.at_most(idle, meter.now(), || format!("{extension:?} of a {role:?}, idle"));
-            }
-        }
-    }
-}
-
-fn connections_without_contexts_share_a_pools_codecs(broken: &mut Broken) {
-    let (inflater, compressor) = (inflater(), compressor());
-    let stream = frame(Role::Server, Kind::Text, deflate(json(&mut Dice::new(1), 5000)));
-    let large = vec![0; 8 * MIB];
-    let mut connections: Vec<_> = (0..100).map(|_| agreed(Role::Server, &ON, anew(PER_MESSAGE))).collect();
-    let meter = Meter::new(counts);
-    let mut pool = Box::<Pool>::default();
-    for _ in 0..3 {
-        for connection in &mut connections {
-            connection.lend_codecs(pool);
-            echo(connection, &stream);
-            drop(connection.reclaim_output());
-            pool = connection.reclaim_codecs().unwrap();
-        }
-    }
-    broken.at_most(inflater + compressor + 66 * KIB, meter.now(), || {
-        "a hundred connections with a pool".into()
-    });
-    // Something that takes a large buffer, and as many codecs as there can be at a time.
-    for connection in &mut connections[..10] {
-        connection.lend_codecs(pool);
-        connection.send(&large).unwrap();
-        drain(connection);
-        connection.begin(Kind::Binary).unwrap();
-        connection.push(&large[..100]).unwrap();
-        receive_half(connection, &stream);
-        drain(connection);
-        drop(connection.reclaim_output());
-        pool = connection.reclaim_codecs().unwrap();
-    }
-    for connection in &mut connections[..10] {
-        connection.lend_codecs(pool);
-        connection.finish(b"").unwrap();
-        receive_rest(connection, &stream);
-        drain(connection);
-        drop(connection.reclaim_output());
-        pool = connection.reclaim_codecs().unwrap();
-    }
-    let most = 4 * (inflater + compressor) + 66 * KIB;
-    broken.at_most(most, meter.now(), || "a pool behind ten connections that were busy at a time".into());
-}
-
-fn receive_half(connection: &mut Connection, stream: &[u8]) {
-    let mut bytes = stream[..stream.len() / 2].to_vec();
-    assert_eq!(connection.receive(START, &mut Input::new(&mut bytes)), None);
-}
-
-fn receive_rest(connection: &mut Connection, stream: &[u8]) {
-    let mut bytes = stream[stream.len() / 2..].to_vec();
-    assert!(matches!(connection.receive(START, &mut Input::new(&mut bytes)), Some(Event::Message(_))));
-}
-
-fn giving_memory_up_frees_the_compressor(broken: &mut Broken) {
-    let (inflater, compressor) = (inflater(), compressor());
-    for role in ROLES {
-        let mut deflater = deflater();
-        let text = json(&mut Dice::new(1), 5000);
-        let meter = Meter::new(counts);
-        let mut connection = agreed(role, &ON, PER_MESSAGE);
-        let idle = meter.now();
-        for _ in 0..3 {
-            let stream = frame(role, Kind::Text, next(&mut deflater, &text));
-            echo(&mut connection, &stream);
-            drop((stream, connection.reclaim_output()));
-            broken.at_most(idle + inflater + compressor, meter.now(), || format!("contexts of a {role:?}"));
-            connection.release_memory();
-            broken.at_most(idle + inflater, meter.now(), || format!("a {role:?} that gave memory up"));
-        }
-        // Another effort, and the compressor of before is of no use.
-        connection.send("x").unwrap();
-        drain(&mut connection);
-        connection.set_options(START, &Config::new().compression(Some(Compression::new().level(1))));
-        drop(connection.reclaim_output());
-        broken.at_most(idle + inflater, meter.now(), || format!("other settings of a {role:?}"));
-    }
-}
-
-/// How a connection ends, and whether it still waits for what the peer may have to say.
-type End = (&'static str, bool, fn(&mut Connection));
-
-fn half_a_message_is_freed_with_its_connection(broken: &mut Broken) {
-    let compressor = compressor();
-    let text = json(&mut Dice::new(1), 300 * KIB);
-    let payload = deflate(&text);
-    for role in ROLES {
-        let ends: [End; 6] = [
-            ("lost", false, Connection::transport_failed),
-            ("at the end of its input", false, |connection| drop(connection.receive_eof())),
-            ("closing", true, |connection| connection.close(START, CloseCode::GOING_AWAY).unwrap()),
-            ("failed", false, |connection| {
-                assert_eq!(connection.receive(START, &mut Input::new(&mut [0x83])), None);
-            }),
-            ("closed by its peer", false, |connection| {
-                let mut close = wire::close(connection.role(), 1000, "");
-                assert!(connection.receive(START, &mut Input::new(&mut close)).is_some());
-            }),
-            ("closed on both sides", false, |connection| {
-                connection.close(START, CloseCode::GOING_AWAY).unwrap();
-                let mut close = wire::close(connection.role(), 1000, "");
-                assert!(connection.receive(START, &mut Input::new(&mut close)).is_some());
-            }),
-        ];
-        let half = frames(role, Kind::Text, &[&payload[..payload.len() / 2], b""]).swap_remove(0);
-        let mut scratch = half.clone();
-        for (how, is_waiting, end) in ends {
-            let mut meter = Meter::new(counts);
-            let mut connection = agreed(role, &ON, PER_MESSAGE);
-            connection.begin(Kind::Text).unwrap();
-            connection.push(&text).unwrap();
-            drain(&mut connection);
-            meter.receive(&mut connection, &half, &mut scratch);
-            drop(connection.reclaim_output());
-            let before = meter.now();
-            assert!(before > 150 * KIB + compressor);
-            end(&mut connection);
-            drain(&mut connection);
-            drop(connection.reclaim_output());
-            let after = meter.now();
-            // Nothing can be sent any more.
-            let allowed = if is_waiting { before - compressor } else { 0 } + 2 * KIB;
-            drop(connection);
-            let gone = meter.now();
-            broken.at_most(allowed, after, || format!("a {role:?} in half a message, {how}"));
-            broken.at_most(0, gone, || format!("a {role:?} in half a message, {how} and dropped"));
         }
     }
 }
