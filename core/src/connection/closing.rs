@@ -138,13 +138,9 @@ impl Connection {
         self.ending.get_or_insert_with(|| Box::new(Disconnect::new(Cause::Lost)));
         self.phase = Phase::Closed;
         self.timers.stop();
-        self.inbound.message.clear();
         self.inbound.control = None;
         self.pong = None;
-        #[cfg(feature = "deflate")]
-        if let Some(codec) = super::codec(&mut self.extras) {
-            codec.clear();
-        }
+        self.forget_messages();
     }
 
     /// Whether the peer has read enough since this was last asked to be waited for.
@@ -195,7 +191,7 @@ impl Connection {
         self.outgoing = None;
         self.pong = None;
         #[cfg(feature = "deflate")]
-        if let Some(codec) = super::codec(&mut self.extras) {
+        if let Some(codec) = super::codec::Codec::of(&mut self.extras) {
             codec.release_memory();
         }
         self.timers.close(now, self.options.close_timeout);
@@ -214,9 +210,14 @@ impl Connection {
     fn drain_as_is(&mut self, now: Instant, shutdown: bool) {
         self.phase = Phase::Draining { shutdown, eof: false };
         self.timers.close(now, self.options.close_timeout);
+        self.forget_messages();
+    }
+
+    /// No message comes or goes any more: what they took of memory is free.
+    fn forget_messages(&mut self) {
         self.inbound.message.clear();
         #[cfg(feature = "deflate")]
-        if let Some(codec) = super::codec(&mut self.extras) {
+        if let Some(codec) = super::codec::Codec::of(&mut self.extras) {
             codec.clear();
         }
     }

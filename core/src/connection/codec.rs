@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Role;
+use super::{Extras, Role};
 use crate::compression::{Compression, DeflateFrameFragments, Policy};
 use crate::deflate::{Deflater, Inflater, Params, Pool};
 use crate::error::ProtocolError;
@@ -50,6 +50,11 @@ pub(super) struct Inflating {
 }
 
 impl Codec {
+    /// The compression, if there is one.
+    pub(super) fn of(extras: &mut Option<Box<Extras>>) -> Option<&mut Self> {
+        extras.as_deref_mut().and_then(|extras| extras.codec.as_mut())
+    }
+
     pub(super) fn new(role: Role, agreed: &Negotiated, config: &Compression) -> Self {
         let server = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
         let client = (agreed.client_max_window_bits, !agreed.client_no_context_takeover);
@@ -109,7 +114,7 @@ impl Codec {
         self.deflating.deflater = None;
     }
 
-    /// The connection is over.
+    /// Nothing is sent or received any more.
     pub(super) fn clear(&mut self) {
         self.deflating.deflater = None;
         self.inflating.inflater = None;
@@ -176,8 +181,8 @@ impl Codec {
         }
     }
 
-    /// Counts what a compressed frame declares. A limit of its own, since what it inflates to is not known: no
-    /// compressor makes a message twice as long.
+    /// Counts what a compressed frame declares. A limit of its own, since what it inflates to is not known: a
+    /// message does not get twice as long, unless it is flushed every few bytes.
     pub(super) fn count_wire(&mut self, len: u64, max_message: u64) -> Result<(), ProtocolError> {
         const SLACK: u64 = 1024;
         self.inflating.wire = self.inflating.wire.saturating_add(len);
@@ -189,13 +194,13 @@ impl Codec {
     }
 
     pub(super) fn inflate(&mut self, payload: &mut &[u8]) -> Result<&[u8], ProtocolError> {
-        let Inflating { inflater, window, fragments, .. } = &mut self.inflating;
+        let Inflating { inflater, window, extension, .. } = &mut self.inflating;
         let inflater = match inflater {
             Some(inflater) => inflater,
-            None => inflater.insert(match (&mut self.pool, *fragments) {
-                (_, DeflateFrameFragments::Auto) => Inflater::forkable(*window),
-                (Some(pool), _) => pool.inflater(*window),
-                (None, _) => Inflater::new(*window),
+            None => inflater.insert(match (*extension, &mut self.pool) {
+                (Extension::PermessageDeflate, Some(pool)) => pool.inflater(*window),
+                (Extension::PermessageDeflate, None) => Inflater::new(*window),
+                (Extension::XWebkitDeflateFrame | Extension::DeflateFrame, _) => Inflater::forkable(*window),
             }),
         };
         inflater.inflate(payload).map_err(|_| ProtocolError::CorruptDeflate)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::codec::Codec;
 use super::receive::Step;
-use super::{Connection, Frame, codec};
+use super::{Connection, Frame};
 use crate::compression::Compression;
 use crate::config::Delivery;
 use crate::deflate::Pool;
@@ -44,24 +44,24 @@ impl Connection {
     /// Turns the compression of what is sent off or on again, if it was agreed upon. What the peer sends is
     /// its own affair.
     pub fn set_compression(&mut self, on: bool) {
-        if let Some(codec) = codec(&mut self.extras) {
+        if let Some(codec) = Codec::of(&mut self.extras) {
             codec.set_on(on);
         }
     }
 
     pub(super) fn wants_compressed(&mut self, kind: Kind, len: usize) -> bool {
-        codec(&mut self.extras).is_some_and(|codec| codec.wants(kind, Some(len)))
+        Codec::of(&mut self.extras).is_some_and(|codec| codec.wants(kind, Some(len)))
     }
 
     pub(super) fn wants_compressed_pieces(&mut self, kind: Kind) -> bool {
-        codec(&mut self.extras).is_some_and(|codec| codec.wants(kind, None) && codec.deflating.fragments)
+        Codec::of(&mut self.extras).is_some_and(|codec| codec.wants(kind, None) && codec.deflating.fragments)
     }
 
     /// Queues a compressed message, or a piece of one, as one frame: some peers handle fragments of compressed
     /// messages badly.
     #[cold]
     pub(super) fn queue_compressed(&mut self, head: Head, bytes: &[u8]) {
-        let Some(codec) = codec(&mut self.extras) else { return };
+        let Some(codec) = Codec::of(&mut self.extras) else { return };
         let mut payload = codec.deflate(bytes, head.fin);
         let keys = self.keys.as_deref_mut();
         if payload.len() < CHAIN {
@@ -86,7 +86,7 @@ impl Connection {
     /// Lends a pool of codecs to take from and give back to, while the connection is worked on. It comes back
     /// if it is of no use. Without one, a connection that keeps no context makes a codec for each message.
     pub fn lend_codecs(&mut self, pool: Box<Pool>) -> Option<Box<Pool>> {
-        match codec(&mut self.extras) {
+        match Codec::of(&mut self.extras) {
             Some(codec @ Codec { pool: None, .. }) => {
                 codec.pool = Some(pool);
                 None
@@ -97,7 +97,7 @@ impl Connection {
 
     /// The pool that was lent.
     pub fn reclaim_codecs(&mut self) -> Option<Box<Pool>> {
-        codec(&mut self.extras).and_then(|codec| codec.pool.take())
+        Codec::of(&mut self.extras).and_then(|codec| codec.pool.take())
     }
 }
 
@@ -115,13 +115,13 @@ impl Connection {
     pub(super) fn is_compressed(&mut self, header: &Header) -> bool {
         let first = header.opcode != Opcode::Continuation;
         !header.opcode.is_control()
-            && codec(&mut self.extras).is_some_and(|codec| codec.begin_frame(header.rsv1, first))
+            && Codec::of(&mut self.extras).is_some_and(|codec| codec.begin_frame(header.rsv1, first))
     }
 
     pub(super) fn begin_compressed(&mut self, header: &Header) -> Result<Frame, ProtocolError> {
         let frame = Frame { compressed: true, ..self.inbound.begin(header, 0, &self.options)? };
         self.inbound.frame = Some(frame);
-        if let Some(codec) = codec(&mut self.extras) {
+        if let Some(codec) = Codec::of(&mut self.extras) {
             codec.count_wire(header.len, self.options.max_message)?;
         }
         Ok(frame)
@@ -148,7 +148,7 @@ impl Connection {
     }
 
     fn inflate_whole<'b>(&mut self, frame: Frame, input: &mut Input<'b>) -> Result<Step<'b>, ProtocolError> {
-        let Some(codec) = codec(&mut self.extras) else { return Ok(Step::Wait) };
+        let Some(codec) = Codec::of(&mut self.extras) else { return Ok(Step::Wait) };
         let max = self.options.max_message;
         let message = &mut self.inbound.message;
         let mut payload: &[u8] = self.decoder.payload(input, usize::MAX);
@@ -199,7 +199,7 @@ impl Connection {
         input: &mut Input<'_>,
         piece: &mut Vec<u8>,
     ) -> Result<bool, ProtocolError> {
-        let Some(codec) = codec(&mut self.extras) else { return Ok(false) };
+        let Some(codec) = Codec::of(&mut self.extras) else { return Ok(false) };
         let mut wire = [0; 1024];
         while piece.len() < PIECE {
             let here = self.decoder.peek_payload(input, &mut wire);

@@ -459,7 +459,7 @@ impl Connection {
     pub fn set_options(&mut self, now: Instant, config: &Config) {
         self.options = config.options;
         #[cfg(feature = "deflate")]
-        if let (Some(codec), Some(compression)) = (codec(&mut self.extras), &config.compression) {
+        if let (Some(codec), Some(compression)) = (codec::Codec::of(&mut self.extras), &config.compression) {
             codec.configure(compression);
         }
         if let (Phase::Open, false) = (&self.phase, self.paused) {
@@ -473,7 +473,7 @@ impl Connection {
     pub fn release_memory(&mut self) {
         self.outbox.shrink();
         #[cfg(feature = "deflate")]
-        if let (None, Some(codec)) = (&self.outgoing, codec(&mut self.extras)) {
+        if let (None, Some(codec)) = (&self.outgoing, codec::Codec::of(&mut self.extras)) {
             codec.release_memory();
         }
         if !self.decoder.is_fragmented() && self.inbound.frame.is_none() {
@@ -496,10 +496,4 @@ impl Connection {
             self.timers.stop();
         }
     }
-}
-
-/// The compression, if there is one.
-#[cfg(feature = "deflate")]
-fn codec(extras: &mut Option<Box<Extras>>) -> Option<&mut codec::Codec> {
-    extras.as_deref_mut().and_then(|extras| extras.codec.as_mut())
 }

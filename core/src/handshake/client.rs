@@ -263,7 +263,8 @@ impl ClientHandshake {
             let answer = compression.settings.verify(fields.all("sec-websocket-extensions"));
             agreed.compression = answer.map_err(|_| HandshakeError::Extension)?;
         }
-        if !agreed.has_compression() && fields.all("sec-websocket-extensions").flat_map(list).next().is_some()
+        if agreed.compression.is_none()
+            && fields.all("sec-websocket-extensions").flat_map(list).next().is_some()
         {
             return Err(HandshakeError::Extension);
         }

@@ -24,25 +24,19 @@ pub use url::InvalidUrl;
 
 use alloc::string::String;
 
-#[cfg(feature = "deflate")]
 use crate::extension::Negotiated;
 
 /// What both ends agreed upon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agreed {
     subprotocol: Option<String>,
-    #[cfg(feature = "deflate")]
     compression: Option<Negotiated>,
 }
 
 impl Agreed {
     /// No subprotocol and no extension.
     pub const fn new() -> Self {
-        Self {
-            subprotocol: None,
-            #[cfg(feature = "deflate")]
-            compression: None,
-        }
+        Self { subprotocol: None, compression: None }
     }
 
     /// With this subprotocol.
@@ -63,14 +57,6 @@ impl Agreed {
     #[cfg(feature = "deflate")]
     pub fn compression(&self) -> Option<&Negotiated> {
         self.compression.as_ref()
-    }
-
-    fn has_compression(&self) -> bool {
-        #[cfg(feature = "deflate")]
-        let has = self.compression.is_some();
-        #[cfg(not(feature = "deflate"))]
-        let has = false;
-        has
     }
 
     /// The subprotocol (§1.9), if one was chosen.
