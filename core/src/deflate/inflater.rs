@@ -60,6 +60,8 @@ pub struct Inflater {
     begun: bool,
     /// Something may be referred to.
     used: bool,
+    /// There may be more to show of what was taken.
+    more: bool,
 }
 
 enum Decoder {
@@ -76,6 +78,8 @@ pub(super) struct Step {
     pub(super) output: core::ops::Range<usize>,
     /// A block that ends a stream ended.
     pub(super) ended: bool,
+    /// There may be more of it without more input: output, or a fault.
+    pub(super) more: bool,
 }
 
 impl Inflater {
@@ -94,7 +98,7 @@ impl Inflater {
     }
 
     fn with(decoder: Decoder, window: WindowBits) -> Self {
-        Self { decoder, window, last: u32::MAX, begun: false, used: false }
+        Self { decoder, window, last: u32::MAX, begun: false, used: false, more: false }
     }
 
     /// A copy in the same state, if it was made for that.
@@ -126,9 +130,13 @@ impl Inflater {
     pub fn inflate(&mut self, payload: &mut &[u8]) -> Result<&[u8], Corrupt> {
         loop {
             let offered = *payload;
+            if offered.is_empty() && !self.more {
+                return Ok(&[]);
+            }
             // Whatever comes of it.
-            self.used |= !offered.is_empty();
+            self.used = true;
             let step = self.decoder.step(offered)?;
+            self.more = step.more;
             let (taken, rest) = offered.split_at(step.taken);
             *payload = rest;
             if !taken.is_empty() {
@@ -191,6 +199,7 @@ impl Inflater {
     /// Forgets what came: the next message stands for itself, and so can be another connection's.
     pub fn reset(&mut self) {
         self.begun = false;
+        self.more = false;
         self.last = u32::MAX;
         if core::mem::take(&mut self.used) {
             match &mut self.decoder {

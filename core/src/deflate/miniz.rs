@@ -68,7 +68,7 @@ impl Decoder {
         if ended {
             self.core.init();
         }
-        Ok(Step { taken, output: start..self.at, ended })
+        Ok(Step { taken, output: start..self.at, ended, more: status != TINFLStatus::NeedsMoreInput })
     }
 
     pub(super) fn block(&self) -> &[u8] {

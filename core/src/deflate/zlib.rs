@@ -111,7 +111,8 @@ impl Decoder {
         if ended {
             self.core.reset(false);
         }
-        Ok(Step { taken, output, ended })
+        let more = status.is_err() || output.len() == self.block.len();
+        Ok(Step { taken, output, ended, more })
     }
 }
 
