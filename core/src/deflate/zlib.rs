@@ -11,8 +11,11 @@ use super::deflater::{Params, Strategy};
 use super::inflater::{Corrupt, Step};
 use crate::extension::WindowBits;
 
-/// Output is shown in blocks of this size, small enough for the first-level cache.
+/// Output is shown in blocks of this size.
 const BLOCK: usize = 8 * 1024;
+
+/// The blocks of a message that is longer than one: the core is faster the fewer there are.
+const LONG_BLOCK: usize = 32 * 1024;
 
 pub(super) struct Encoder {
     core: Deflate,
@@ -67,15 +70,22 @@ impl Encoder {
 pub(super) struct Decoder {
     core: Inflate,
     block: Box<[u8]>,
+    /// The last step filled the block.
+    full: bool,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { core: new(), block: vec![0; BLOCK].into() }
+        Self { core: new(), block: vec![0; BLOCK].into(), full: false }
     }
 
     pub(super) fn step(&mut self, input: &[u8]) -> Result<Step, Corrupt> {
-        self.inflate(input, InflateFlush::NoFlush)
+        if self.full && self.block.len() < LONG_BLOCK {
+            self.block = vec![0; LONG_BLOCK].into();
+        }
+        let step = self.inflate(input, InflateFlush::NoFlush)?;
+        self.full = step.output.len() == self.block.len();
+        Ok(step)
     }
 
     pub(super) fn block(&self) -> &[u8] {
@@ -85,6 +95,7 @@ impl Decoder {
     /// Puts the tail back, or another empty block behind it if it is there; whether the core stops behind that, at
     /// the end of a block, tells whether the stream was whole.
     pub(super) fn finish(&mut self, has_tail: bool) -> Result<(), Corrupt> {
+        self.shrink();
         // An empty stored block, and a byte that must be left over.
         let mut end = [0; 1 + TAIL.len() + 1];
         end[1..=TAIL.len()].copy_from_slice(&TAIL);
@@ -95,7 +106,16 @@ impl Decoder {
     }
 
     pub(super) fn reset(&mut self) {
+        self.shrink();
         self.core.reset(false);
+    }
+
+    /// Between messages, the memory is of no use.
+    fn shrink(&mut self) {
+        self.full = false;
+        if self.block.len() > BLOCK {
+            self.block = vec![0; BLOCK].into();
+        }
     }
 
     fn inflate(&mut self, input: &[u8], flush: InflateFlush) -> Result<Step, Corrupt> {
