@@ -8,7 +8,7 @@ use sansocket_tests::compressed::{
     open,
 };
 use sansocket_tests::inflate::{TAIL, Writer, noise};
-use sansocket_tests::pair::Dice;
+use sansocket_tests::pair::{Dice, peer};
 use sansocket_tests::{ROLES, Record, START, receive, splits, take_output, wire};
 
 use ProtocolError::{FrameTooBig, MessageTooBig, TooManyFragments};
@@ -216,7 +216,9 @@ fn the_wire_bytes_of_a_compressed_message_are_limited_too() {
                 let fits = NOTHING.repeat(usize::try_from(most).unwrap() / NOTHING.len());
                 let begin = NOTHING.len() * 20;
                 assert_eq!(u64::try_from(fits.len()), Ok(most));
-                for parts in [&[&fits[..]][..], &[&fits[..begin], b"", &fits[begin..]]] {
+                // A fragment may be longer by what it takes to flush it.
+                let last = [&fits[begin..], &NOTHING, &NOTHING].concat();
+                for parts in [&[&fits[..]][..], &[&fits[..begin], b"", &last]] {
                     // Counted anew for each message.
                     let stream = frames(role, Kind::Binary, parts).concat().repeat(3);
                     let record = splits::run(open(role, &config), stream.chunks(500));
@@ -227,10 +229,35 @@ fn the_wire_bytes_of_a_compressed_message_are_limited_too() {
                 let error = MessageTooBig { len: most + 1, max: limit };
                 let whole = frame(role, Kind::Binary, &over);
                 assert_fails_at_header(open(role, &config), b"", &whole, over.len(), error);
-                let [first, second, last] = [&over[..begin], b"", &over[begin..]];
-                let parts = frames(role, Kind::Binary, &[first, second, last]);
+                let last = [&last[..], &[0]].concat();
+                let parts = frames(role, Kind::Binary, &[&fits[..begin], b"", &last]);
                 let make = || open(role, &config);
                 assert_fails_at_header(make(), &parts[..2].concat(), &parts[2], last.len(), error);
+            }
+        }
+    }
+}
+
+/// Each of them takes several times its length on the wire.
+#[test]
+fn a_message_that_was_sent_in_pieces_of_a_byte_may_be_as_long_as_any() {
+    for role in ROLES {
+        for delivery in DELIVERIES {
+            for [len, limit] in [[1000, 1000], [1001, 1000]] {
+                let mut sender = open(peer(role), &Config::new());
+                sender.begin(Kind::Binary).unwrap();
+                for _ in 1..len {
+                    sender.push(b"x").unwrap();
+                }
+                sender.finish(b"x").unwrap();
+                let stream = take_output(&mut sender);
+                assert!(stream.len() > 5 * len, "{}", stream.len());
+                let record =
+                    splits::run(open(role, &limited(delivery, limit.try_into().unwrap())), [&stream[..]]);
+                match len <= limit {
+                    true => assert_eq!(record.events, [event(delivery, Kind::Binary, vec![b'x'; len])]),
+                    false => assert_too_big(role, &record, 1000),
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::compression::{Compression, DeflateFrameFragments, Policy};
 use crate::deflate::{Deflater, Inflater, Params, Pool};
 use crate::error::ProtocolError;
 use crate::extension::{Extension, Negotiated, WindowBits};
-use crate::frame::Rsv1;
+use crate::frame::{Header, Opcode, Rsv1};
 use crate::message::Kind;
 
 /// What hangs off a connection that has agreed to compress.
@@ -182,13 +182,16 @@ impl Codec {
     }
 
     /// Counts what a compressed frame declares. A limit of its own, since what it inflates to is not known: a
-    /// message does not get twice as long, unless it is flushed every few bytes.
-    pub(super) fn count_wire(&mut self, len: u64, max_message: u64) -> Result<(), ProtocolError> {
+    /// message does not get twice as long. One that is sent in pieces may, if they are short, and so what it
+    /// takes to flush each is not counted.
+    pub(super) fn count_wire(&mut self, header: &Header, max_message: u64) -> Result<(), ProtocolError> {
         const SLACK: u64 = 1024;
-        self.inflating.wire = self.inflating.wire.saturating_add(len);
-        let max = max_message.saturating_mul(2).saturating_add(SLACK);
-        if self.inflating.wire > max {
-            return Err(ProtocolError::MessageTooBig { len: self.inflating.wire, max: max_message });
+        const FLUSH: u64 = 10;
+        let flushed = if header.opcode == Opcode::Continuation { FLUSH } else { 0 };
+        let inflating = &mut self.inflating;
+        inflating.wire = inflating.wire.saturating_add(header.len.saturating_sub(flushed));
+        if inflating.wire > max_message.saturating_mul(2).saturating_add(SLACK) {
+            return Err(ProtocolError::MessageTooBig { len: inflating.wire, max: max_message });
         }
         Ok(())
     }

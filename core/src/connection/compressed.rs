@@ -122,7 +122,7 @@ impl Connection {
         let frame = Frame { compressed: true, ..self.inbound.begin(header, 0, &self.options)? };
         self.inbound.frame = Some(frame);
         if let Some(codec) = Codec::of(&mut self.extras) {
-            codec.count_wire(header.len, self.options.max_message)?;
+            codec.count_wire(header, self.options.max_message)?;
         }
         Ok(frame)
     }
