@@ -3,12 +3,12 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::io::{IoSlice, Result};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use sansocket::Instant;
-use sansocket_driver::Io;
+use sansocket::{Accept, ClientRequest, Config, Instant, Response};
+use sansocket_driver::{Error, Handler, Io};
 
 /// A `futures-io` stream `S`.
 #[derive(Debug)]
@@ -24,7 +24,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io for Stream<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        match slices {
+            [slice] => Pin::new(&mut self.0).poll_write(cx, slice),
+            _ => Pin::new(&mut self.0).poll_write_vectored(cx, slices),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -36,10 +39,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io for Stream<S> {
     }
 }
 
-/// The system's clock, and an alarm that is only set anew when the deadline is another.
+/// The system's clock, and an alarm on the reactor that async-std and smol share, which is only set anew when
+/// the deadline is another.
 pub struct Timer {
     origin: std::time::Instant,
-    alarm: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    /// Made when there is a first deadline.
+    alarm: Option<Box<async_io::Timer>>,
     at: Instant,
 }
 
@@ -56,21 +61,23 @@ impl sansocket_driver::Timer for Timer {
     }
 
     fn poll_at(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let now = self.now();
-        if now >= at {
-            self.alarm = None;
+        // An alarm that has rung stays silent: the clock decides.
+        if self.now() >= at {
             return Poll::Ready(());
         }
-        if self.at != at {
-            self.alarm = None;
-            self.at = at;
-        }
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(async_std::task::sleep(at - now)));
-        let polled = alarm.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.alarm = None;
-        }
-        polled
+        let when = self.origin + (at - Instant::ORIGIN);
+        let alarm = match &mut self.alarm {
+            None => self.alarm.insert(Box::new(async_io::Timer::at(when))),
+            Some(alarm) => {
+                if self.at != at {
+                    alarm.set_at(when);
+                }
+                alarm
+            }
+        };
+        self.at = at;
+        ready!(Pin::new(&mut **alarm).poll(cx));
+        Poll::Ready(())
     }
 }
 
@@ -79,3 +86,5 @@ impl fmt::Debug for Timer {
         f.debug_struct("Timer").field("at", &self.at).finish_non_exhaustive()
     }
 }
+
+sansocket_driver::streams!("`futures-io`", AsyncRead + AsyncWrite);

@@ -13,32 +13,26 @@
 
 #![forbid(unsafe_code)]
 
-mod client;
-mod server;
+mod runtime;
 mod stream;
 
-pub use client::{connect, connect_on};
-pub use server::{accept, incoming, serve, serve_connection};
-pub use stream::{Stream, Timer};
+pub use runtime::{Connected, Connector, Server, ServerHandle, Tokio, connect, serve};
+pub use stream::{
+    Incoming, Receiver, Sender, Serve, Stream, Timer, WebSocket, accept, connect_on, established, incoming,
+    serve_connection,
+};
 
 pub use sansocket;
 pub use sansocket::{
-    Accept, ClientRequest, CloseCode, CloseFrame, Config, Disconnect, Message, Prepared, Request, Response,
-    Status,
+    Accept, ClientRequest, CloseCode, CloseFrame, Config, Data, Delivery, Disconnect, Kind, Message,
+    Prepared, Request, Response, Status,
 };
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};
-pub use sansocket_driver::{Address, AddressError, Decision, Error, Handler, Outcome, Reply};
-
-/// An open WebSocket on a tokio stream `S`: [`recv`](sansocket_driver::WebSocket::recv),
-/// [`send`](sansocket_driver::WebSocket::send), `Stream` and `Sink`.
-pub type WebSocket<S> = sansocket_driver::WebSocket<Stream<S>, Timer>;
-
-/// A request on a tokio stream `S` that waits for its answer.
-pub type Incoming<S> = sansocket_driver::Incoming<Stream<S>, Timer>;
-
-/// The future of one connection's task: a handler `H` on a tokio stream `S`.
-pub type Serve<S, H> = sansocket_driver::Serve<Stream<S>, Timer, H>;
+pub use sansocket_driver::{
+    Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
+    Shutdown,
+};
 
 /// The README's programs are compiled, and those without IO are run.
 #[cfg(doctest)]

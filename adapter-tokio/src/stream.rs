@@ -5,8 +5,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{IoSlice, Result};
 
-use sansocket::Instant;
-use sansocket_driver::Io;
+use sansocket::{Accept, ClientRequest, Config, Instant, Response};
+use sansocket_driver::{Error, Handler, Io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -78,3 +78,5 @@ impl sansocket_driver::Timer for Timer {
         }
     }
 }
+
+sansocket_driver::streams!("tokio", AsyncRead + AsyncWrite);

@@ -6,22 +6,36 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod connector;
 mod error;
+mod guard;
 mod handler;
 mod incoming;
 mod io;
+mod members;
 mod pool;
+mod runtime;
 mod serve;
+mod server;
 mod socket;
+mod split;
+mod surface;
+mod tls;
 mod wakers;
 mod websocket;
 
 pub use address::{Address, AddressError};
+pub use connector::{Connected, Connector};
 pub use error::Error;
+pub use guard::HandlerPanic;
 pub use handler::{Decision, Handler, Outcome, Reply};
 pub use incoming::{Incoming, connect};
 pub use io::{Io, Timer};
+pub use runtime::Runtime;
 pub use serve::Serve;
+pub use server::{Server, ServerHandle, Shutdown};
+pub use split::{Receiver, ReuniteError, Sender};
+pub use tls::MaybeTls;
 pub use websocket::WebSocket;
 
 pub use sansocket;

@@ -1,18 +1,25 @@
 //! Runs a handler on a connection.
 
+use core::borrow::Borrow;
 use core::fmt;
 use core::future::Future;
 use core::ops::ControlFlow;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::io;
+use std::sync::Arc;
 
-use sansocket::{CloseCode, Config, Connection, Disconnect, Event, Instant, State, Transport};
+use sansocket::{
+    Cause, CloseCode, Config, Connection, Disconnect, Event, Instant, Response, State, Status, Transport,
+};
 
 use crate::address::Mailbox;
 use crate::error::Error;
+use crate::guard::{HandlerPanic, guard, guard_async};
 use crate::handler::{Decision, Handler, Outcome, Reply};
 use crate::incoming::Incoming;
 use crate::io::{Io, Timer};
+use crate::members::{End, Member, Members};
 use crate::socket::Socket;
 
 /// This many things from addresses are handled before the stream gets its turn, and so many turns before
@@ -27,7 +34,10 @@ const TURNS_PER_POLL: usize = 16;
 /// # Cancel safety
 /// Not safe: dropping it drops the stream, without [`Handler::close`].
 #[must_use = "futures do nothing unless polled"]
-pub struct Serve<I, T, H: Handler>(Phase<I, T, H>);
+pub struct Serve<I, T, H: Handler> {
+    phase: Phase<I, T, H>,
+    member: Option<Member>,
+}
 
 #[expect(clippy::large_enum_variant, reason = "an open connection is the large one, and the long-lived one")]
 enum Phase<I, T, H: Handler> {
@@ -48,25 +58,57 @@ where
 {
     /// Serves the connection on `io` with `handler`.
     pub fn new(io: I, timer: T, config: Config, handler: H) -> Self {
-        Self(Phase::Opening(Box::pin(open(io, timer, config, handler))))
+        let opening = open(core::future::ready(Ok(io)), timer, config, handler, None);
+        Self { phase: Phase::Opening(Box::pin(opening)), member: None }
+    }
+
+    /// Serves one of a server's connections, whose stream comes after a handshake of its own.
+    pub(crate) fn member(
+        io: impl Future<Output = io::Result<I>> + Send + 'static,
+        timer: T,
+        config: Arc<Config>,
+        handler: H,
+        members: &Arc<Members>,
+    ) -> Self {
+        let opening = open(io, timer, config, handler, Some(Arc::clone(members)));
+        Self { phase: Phase::Opening(Box::pin(opening)), member: Some(members.join()) }
     }
 }
 
-async fn open<I, T, H>(io: I, timer: T, config: Config, mut handler: H) -> Result<(Socket<I, T>, H), Error>
+async fn open<I, T, H>(
+    io: impl Future<Output = io::Result<I>>,
+    timer: T,
+    config: impl Borrow<Config>,
+    mut handler: H,
+    members: Option<Arc<Members>>,
+) -> Result<(Socket<I, T>, H), Error>
 where
     I: Io + Unpin,
     T: Timer + Unpin,
     H: Handler,
 {
-    let incoming = Incoming::read(io, timer, &config).await?;
-    match handler.init(incoming.request().clone()).await {
-        Decision::Accept(accept) => Ok((incoming.accept_socket(accept).await?, handler)),
-        Decision::Respond(response) => {
-            let status = response.status();
-            incoming.reject(response).await?;
-            Err(Error::Disconnected(Box::new(Disconnect::from(sansocket::Cause::Rejected(status)))))
+    let incoming = Incoming::read(io.await?, timer, config.borrow()).await?;
+    if members.is_some_and(|members| members.end() > End::No) {
+        return refuse(incoming, Response::new(Status::SERVICE_UNAVAILABLE)).await;
+    }
+    match guard_async(handler.init(incoming.request().clone())).await {
+        Ok(Decision::Accept(accept)) => Ok((incoming.accept_socket(accept).await?, handler)),
+        Ok(Decision::Respond(response)) => refuse(incoming, response).await,
+        Err(panic) => {
+            handler.error(&panic);
+            refuse(incoming, Response::new(Status::INTERNAL_SERVER_ERROR)).await
         }
     }
+}
+
+async fn refuse<I, T, V>(incoming: Incoming<I, T>, response: Response) -> Result<V, Error>
+where
+    I: Io + Unpin,
+    T: Timer + Unpin,
+{
+    let status = response.status();
+    incoming.reject(response).await?;
+    Err(Error::Disconnected(Box::new(Disconnect::from(Cause::Rejected(status)))))
 }
 
 /// A handler is never pinned.
@@ -76,39 +118,64 @@ impl<I: Io + Unpin, T: Timer + Unpin, H: Handler> Future for Serve<I, T, H> {
     type Output = Result<Disconnect, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match &mut self.0 {
-                Phase::Opening(opening) => match opening.as_mut().poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(error)) => {
-                        self.0 = Phase::Over;
-                        return Poll::Ready(Err(error));
+        let Self { phase, member } = &mut *self;
+        let end = poll_phase(cx, phase, member.as_ref());
+        if end.is_ready() {
+            *phase = Phase::Over;
+            *member = None;
+        }
+        end
+    }
+}
+
+fn poll_phase<I: Io + Unpin, T: Timer + Unpin, H: Handler>(
+    cx: &mut Context<'_>,
+    phase: &mut Phase<I, T, H>,
+    member: Option<&Member>,
+) -> Poll<Result<Disconnect, Error>> {
+    loop {
+        match phase {
+            Phase::Opening(opening) => {
+                if let Some(member) = member {
+                    member.begin(cx);
+                    if member.end() == End::Abort {
+                        return Poll::Ready(Ok(Cause::Lost.into()));
                     }
+                }
+                match opening.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok((mut socket, mut handler))) => {
                         let mut mailbox = Mailbox::new();
                         socket.work(|connection, now| {
-                            let opened = handler.open(&mut Reply::new(connection, &mut mailbox, now));
+                            let opened =
+                                guard(|| handler.open(&mut Reply::new(connection, &mut mailbox, now)));
                             settle(opened, &mut handler, connection, now);
                         });
-                        self.0 = Phase::Open { socket, handler, mailbox };
+                        *phase = Phase::Open { socket, handler, mailbox };
                     }
-                },
-                Phase::Open { socket, handler, mailbox } => {
-                    if poll_open(cx, socket, handler, mailbox).is_pending() {
-                        return Poll::Pending;
-                    }
-                    let disconnect = match socket.connection.transport() {
-                        Transport::Close(disconnect) => disconnect.clone(),
-                        Transport::Open | Transport::ShutdownWrite => {
-                            Disconnect::from(sansocket::Cause::Lost)
-                        }
-                    };
-                    handler.close(&disconnect);
-                    self.0 = Phase::Over;
-                    return Poll::Ready(Ok(disconnect));
                 }
-                Phase::Over => return Poll::Pending,
             }
+            Phase::Open { socket, handler, mailbox } => {
+                let end = member.map_or(End::No, Member::end);
+                if end == End::Close {
+                    let now = socket.now();
+                    // An error tells that it is closing already.
+                    let _ = socket.connection.close(now, CloseCode::GOING_AWAY);
+                }
+                if end != End::Abort && poll_open(cx, socket, handler, mailbox).is_pending() {
+                    return Poll::Pending;
+                }
+                let disconnect = match socket.connection.transport() {
+                    Transport::Close(disconnect) => disconnect.clone(),
+                    Transport::Open | Transport::ShutdownWrite => Cause::Lost.into(),
+                };
+                if let Err(panic) = guard(|| handler.close(&disconnect)) {
+                    handler.error(&panic);
+                }
+                return Poll::Ready(Ok(disconnect));
+            }
+            Phase::Over => return Poll::Pending,
         }
     }
 }
@@ -153,7 +220,7 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
         let Some(info) = mailbox.next() else { return };
         socket.work(|connection, now| {
             if connection.state() == State::Open {
-                let outcome = handler.info(info, &mut Reply::new(connection, mailbox, now));
+                let outcome = guard(|| handler.info(info, &mut Reply::new(connection, mailbox, now)));
                 settle(outcome, handler, connection, now);
             }
         });
@@ -176,27 +243,35 @@ fn on_event<H: Handler>(
         return;
     }
     let mut reply = Reply::new(connection, mailbox, now);
-    let outcome = match event {
+    let outcome = guard(|| match event {
         Event::Message(message) => handler.message(message, &mut reply),
         Event::Data(data) => handler.data(data, &mut reply),
         Event::Ping(payload) => handler.ping(&payload, &mut reply),
         Event::Pong(payload) => handler.pong(&payload, &mut reply),
         _ => Ok(()),
-    };
+    });
     settle(outcome, handler, connection, now);
 }
 
-fn settle<H: Handler>(outcome: Outcome, handler: &mut H, connection: &mut Connection, now: Instant) {
-    if let Err(error) = outcome {
-        handler.error(&*error);
-        // An error tells that it is closing already.
-        let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
+/// A callback that failed, by an error or a panic, closes the connection.
+fn settle<H: Handler>(
+    outcome: Result<Outcome, HandlerPanic>,
+    handler: &mut H,
+    connection: &mut Connection,
+    now: Instant,
+) {
+    match outcome {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => handler.error(&*error),
+        Err(panic) => handler.error(&panic),
     }
+    // An error tells that it is closing already.
+    let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
 }
 
 impl<I, T, H: Handler> fmt::Debug for Serve<I, T, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = match &self.0 {
+        let phase = match &self.phase {
             Phase::Opening(_) => "opening",
             Phase::Open { .. } => "open",
             Phase::Over => "over",

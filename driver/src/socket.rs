@@ -63,6 +63,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
     }
 
+    /// Bytes that were read already.
+    pub(crate) fn unread(&mut self, bytes: &[u8]) {
+        self.input.fill(bytes.into(), bytes.len());
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.timer.now()
     }

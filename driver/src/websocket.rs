@@ -7,18 +7,21 @@ use core::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use sansocket::{CloseCode, CloseFrame, Connection, Disconnect, Event, Message, SendError, State, Transport};
+use sansocket::{
+    Agreed, CloseCode, CloseFrame, Config, Connection, Data, Disconnect, Endpoint, Event, Kind, Message,
+    Prepared, SendError, State, Transport,
+};
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
 use crate::socket::Socket;
+use crate::split::{Receiver, ReuniteError, Sender};
 use crate::wakers::{Side, Wakers};
 
 /// An open WebSocket on a byte stream.
 ///
 /// Pings are answered, the keepalive runs and the closing handshake goes on while [`recv`](Self::recv) is
-/// awaited: a program that only sends should still receive. Whole messages come out; in
-/// [`Delivery::Streaming`](sansocket::Delivery::Streaming) use a [`Handler`](crate::Handler).
+/// awaited: a program that only sends should still receive. Where two tasks do that, [`split`](Self::split) it.
 ///
 /// Dropping it drops the stream without a closing handshake: use [`close`](Self::close) where the peer should
 /// be told.
@@ -26,6 +29,8 @@ use crate::wakers::{Side, Wakers};
 pub struct WebSocket<I, T> {
     socket: Socket<I, T>,
     wakers: Wakers,
+    /// What has come of a message in pieces.
+    pieces: Option<Vec<u8>>,
     /// The end was told.
     ended: bool,
 }
@@ -35,12 +40,29 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         // `feed` waits for room, so receiving need not: two programs that send at once must not wait for each
         // other.
         socket.connection.set_backpressure(false);
-        Self { socket, wakers: Wakers::default(), ended: false }
+        Self { socket, wakers: Wakers::default(), pieces: None, ended: false }
+    }
+
+    /// The WebSocket of a connection whose opening handshake was done elsewhere ([`Connection::established`]).
+    /// `unread` is what was read from the stream beyond that.
+    pub fn established(
+        io: I,
+        timer: T,
+        endpoint: Endpoint,
+        config: &Config,
+        agreed: Agreed,
+        unread: &[u8],
+    ) -> Self {
+        let mut socket = Socket::new(io, timer, |now| Connection::established(endpoint, config, agreed, now));
+        socket.unread(unread);
+        Self::new(socket)
     }
 
     /// The next message; `None` once the connection was closed in order.
     ///
-    /// What [`feed`](Self::feed) queued is written before this waits for the peer.
+    /// What [`feed`](Self::feed) queued is written before this waits for the peer. In
+    /// [`Delivery::Streaming`](sansocket::Delivery::Streaming) the message is put together here; what
+    /// [`recv_data`](Self::recv_data) has left of one is skipped.
     ///
     /// # Errors
     /// Once, if the connection ended otherwise: [`Error::Io`] or [`Error::Disconnected`]. Then `None`.
@@ -49,6 +71,19 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Safe: a message is either returned or still to come.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next piece of a message ([`Delivery::Streaming`](sansocket::Delivery::Streaming)), as it came; in
+    /// [`Delivery::Whole`](sansocket::Delivery::Whole), a message in one piece. `None` once the connection was
+    /// closed in order.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// Safe: a piece is either returned or still to come.
+    pub async fn recv_data(&mut self) -> Result<Option<Data<'static>>, Error> {
+        poll_fn(|cx| self.poll_recv_data(cx)).await
     }
 
     /// Sends a message: waits until there is room for it, queues it, and writes all that is queued.
@@ -76,7 +111,19 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// If this is dropped, the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(cx)).await?;
-        Ok(self.socket.work(|connection, _| connection.send(message))?)
+        self.queue(|connection| connection.send(message))
+    }
+
+    /// Queues a message that goes to many connections, as [`feed`](Self::feed) does.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the message is not queued.
+    pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.queue(|connection| connection.send_prepared(message))
     }
 
     /// Queues a message as [`feed`](Self::feed) does, and never compresses it: for one that has a secret in
@@ -90,7 +137,41 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     #[cfg(feature = "deflate")]
     pub async fn feed_plain(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(cx)).await?;
-        Ok(self.socket.work(|connection, _| connection.send_plain(message))?)
+        self.queue(|connection| connection.send_plain(message))
+    }
+
+    /// Begins a message that is sent in pieces, and whose length need not be known: [`push`](Self::push) them, and
+    /// [`finish`](Self::finish) with the last.
+    ///
+    /// # Errors
+    /// [`Error::Send`]: a message is in progress already, or the connection is closing.
+    pub fn begin(&mut self, kind: Kind) -> Result<(), Error> {
+        self.queue(|connection| connection.begin(kind))
+    }
+
+    /// Queues a piece of the message, to be written as with [`feed`](Self::feed). Waits for room as that does.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); also [`Error::Send`] if no message is in progress, or a text is not UTF-8.
+    ///
+    /// # Cancel safety
+    /// If this is dropped, the piece is not queued.
+    pub async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.queue(|connection| connection.push(piece))
+    }
+
+    /// Sends the last piece of the message, which may be empty, and writes all that is queued.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send): the piece is queued whole or not at all.
+    pub async fn finish(&mut self, piece: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.queue(|connection| connection.finish(piece))?;
+        self.flush().await
     }
 
     /// Writes all that is queued.
@@ -126,6 +207,23 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         let _ = self.socket.connection.close(now, frame);
     }
 
+    /// Queues a Ping; [`flush`](Self::flush) or [`recv`](Self::recv) writes it. Its Pong goes by in silence: for a
+    /// round trip that is measured, [`probe`](Self::probe).
+    ///
+    /// # Errors
+    /// [`Error::Send`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|connection| connection.ping(payload))
+    }
+
+    /// Queues a Pong that nobody asked for, as a sign of life.
+    ///
+    /// # Errors
+    /// [`Error::Send`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|connection| connection.pong(payload))
+    }
+
     /// Queues a Ping whose round trip is measured, for [`Connection::latency`]; [`flush`](Self::flush) or
     /// [`recv`](Self::recv) writes it.
     ///
@@ -133,7 +231,18 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// [`Error::Send`].
     pub fn probe(&mut self) -> Result<(), Error> {
         let now = self.socket.now();
-        Ok(self.socket.connection.probe(now)?)
+        self.queue(|connection| connection.probe(now))
+    }
+
+    /// Puts other settings to use from now on.
+    pub fn set_options(&mut self, config: &Config) {
+        let now = self.socket.now();
+        self.socket.connection.set_options(now, config);
+    }
+
+    /// Frees what memory the connection has and does not need now.
+    pub fn release_memory(&mut self) {
+        self.socket.connection.release_memory();
     }
 
     /// Turns the compression of what is sent off or on again, if it was agreed upon.
@@ -166,37 +275,88 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         self.socket.into_io()
     }
 
+    /// Two halves, for two tasks: one that sends and one that receives, neither of which waits for the other.
+    pub fn split(self) -> (Sender<I, T>, Receiver<I, T>) {
+        crate::split::split(self)
+    }
+
+    /// Puts the halves of one WebSocket together again.
+    ///
+    /// # Errors
+    /// [`ReuniteError`], with both, if they are not.
+    pub fn reunite(sender: Sender<I, T>, receiver: Receiver<I, T>) -> Result<Self, ReuniteError<I, T>> {
+        crate::split::reunite(sender, receiver)
+    }
+
     /// [`recv`](Self::recv) for hand-written futures.
     ///
     /// # Errors
     /// As `recv`.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Self { socket, pieces, .. } = self;
         if self.ended {
             return Poll::Ready(Ok(None));
         }
-        let message = self.polled(Side::Receive, cx, |socket, cx| socket.poll_events(cx, take_message));
-        message.map(|message| match message {
-            Some(message) => Ok(Some(message)),
+        let waker = self.wakers.begin(Side::Receive, cx);
+        let message = socket.poll_events(&mut Context::from_waker(&waker), |_, _, event| match event {
+            Event::Message(message) => ControlFlow::Break(message.into_owned()),
+            Event::Data(data) => join(pieces, &data),
+            _ => ControlFlow::Continue(()),
+        });
+        self.received(message)
+    }
+
+    /// [`recv_data`](Self::recv_data) for hand-written futures.
+    ///
+    /// # Errors
+    /// As `recv_data`.
+    pub fn poll_recv_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Data<'static>>, Error>> {
+        if self.ended {
+            return Poll::Ready(Ok(None));
+        }
+        self.pieces = None;
+        let waker = self.wakers.begin(Side::Receive, cx);
+        let piece = self.socket.poll_events(&mut Context::from_waker(&waker), |_, _, event| match event {
+            Event::Message(message) => ControlFlow::Break(whole(message)),
+            Event::Data(data) => ControlFlow::Break(data.into_owned()),
+            _ => ControlFlow::Continue(()),
+        });
+        self.received(piece)
+    }
+
+    fn received<V>(&mut self, value: Poll<Option<V>>) -> Poll<Result<Option<V>, Error>> {
+        if value.is_ready() {
+            self.wakers.end(Side::Receive);
+        }
+        value.map(|value| match value {
+            Some(value) => Ok(Some(value)),
             None => self.tell_end().map(|()| None),
         })
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn queue(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        Ok(self.socket.work(|connection, _| work(connection))?)
+    }
+
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let most = self.socket.connection.high_water();
         let ready = self.polled(Side::Send, cx, |socket, cx| socket.poll_room(cx, most));
         ready.map(|result| result.map_err(|disconnect| self.send_error(&disconnect)))
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let done = self.polled(Side::Send, cx, Socket::poll_flush);
         done.map(|result| result.map_err(|disconnect| self.send_error(&disconnect)))
     }
 
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
         loop {
-            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, take_message)) {
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => {
+            let ignore = |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
+            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, ignore)) {
+                Poll::Ready(_) => {
                     self.ended = true;
                     if let Some(disconnect) = self.disconnect() {
                         return Poll::Ready(disconnect.clone());
@@ -238,15 +398,29 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     }
 }
 
-fn take_message(
-    _: &mut Connection,
-    _: sansocket::Instant,
-    event: Event<'_>,
-) -> ControlFlow<Message<'static>> {
-    match event {
-        Event::Message(message) => ControlFlow::Break(message.into_owned()),
-        _ => ControlFlow::Continue(()),
+/// A message in one piece.
+fn whole(message: Message<'_>) -> Data<'static> {
+    let kind = message.kind();
+    Data { kind, payload: message.into_bytes().into(), first: true, last: true }
+}
+
+/// Puts the pieces of a message together. The connection sees to it that they are no more than a message may have.
+fn join(pieces: &mut Option<Vec<u8>>, data: &Data<'_>) -> ControlFlow<Message<'static>> {
+    if data.first {
+        *pieces = Some(Vec::new());
     }
+    // Else somebody has taken its beginning.
+    let Some(joined) = pieces else { return ControlFlow::Continue(()) };
+    joined.extend_from_slice(&data.payload);
+    if !data.last {
+        return ControlFlow::Continue(());
+    }
+    let joined = pieces.take().unwrap_or_default();
+    ControlFlow::Break(match data.kind {
+        // It has been validated.
+        Kind::Text => Message::text(String::from_utf8(joined).unwrap_or_default()),
+        Kind::Binary => Message::binary(joined),
+    })
 }
 
 /// The messages, up to the end of the connection.
@@ -269,7 +443,7 @@ impl<'m, I: Io + Unpin, T: Timer + Unpin> Sink<Message<'m>> for WebSocket<I, T> 
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message<'m>) -> Result<(), Error> {
-        Ok(self.socket.work(|connection, _| connection.send(message))?)
+        self.queue(|connection| connection.send(message))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use sansocket::{
     Accept, Cause, ClientRequest, CloseCode, CloseFrame, Config, Disconnect, HandshakeError, Keepalive, Kind,
     Message, Request, Response, Role, SendError, Side, State, Status, Timer,
@@ -15,8 +15,8 @@ use sansocket::{
 use sansocket_tests::scripted::REQUEST;
 use sansocket_tests::wire;
 use sansocket_tokio::{
-    Decision, Error, Handler, Outcome, Reply, WebSocket, accept, connect, connect_on, incoming, serve,
-    serve_connection,
+    Connected, Decision, Error, Handler, Outcome, Reply, WebSocket, accept, connect, connect_on, incoming,
+    serve, serve_connection,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +39,7 @@ async fn listen() -> (TcpListener, String) {
 }
 
 /// Two ends of a real socket, opened by `connect` and `accept`.
-async fn pair() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
+async fn pair() -> (Connected, WebSocket<TcpStream>) {
     let (listener, url) = listen().await;
     let server = async { accept(listener.accept().await.unwrap().0).await.unwrap() };
     let (client, server) = in_time(async { tokio::join!(connect(&url), server) }).await;
@@ -339,8 +339,9 @@ async fn one_task_receives_while_another_sends_more_than_the_sockets_hold() {
         assert!(message.as_bytes() == vec![i; 100_000], "{i}");
     }
     let mut sink = in_time(sending).await.unwrap();
-    let (closed, next) = in_time(async { tokio::join!(sink.close(), stream.next()) }).await;
-    assert!(closed.is_ok() && next.is_none());
+    let (closed, next) =
+        in_time(async { tokio::join!(sink.close(CloseCode::NORMAL_CLOSURE), stream.next()) }).await;
+    assert!(closed.is_clean() && next.is_none());
 }
 
 #[tokio::test]
