@@ -1,7 +1,7 @@
 //! Runs the testsuite against our server and our client, and judges the reports.
 //!
-//! `run [--role server|client|both] [--surface handler|stream|both] [--runtime NAME] [--cases LIST]
-//! [--exclude LIST] [--out DIR]`
+//! `run [--role server|client|both] [--surface handler|stream|both]
+//! [--runtime tokio|async-std|smol|all] [--cases LIST] [--exclude LIST] [--out DIR]`
 
 use core::error::Error;
 use core::time::Duration;
@@ -36,7 +36,6 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let options = Options::parse()?;
     let bench = Bench {
         cases: cases::select(&options.cases, &options.exclude)?,
-        runtime: options.runtime,
         suite: Path::new(PACKAGE).join(".suite"),
         binaries: current_exe()?.with_file_name(""),
     };
@@ -48,7 +47,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     let mut summary = Summary::default();
     let mut problems = Vec::new();
     for subject in &options.subjects {
-        let name = subject.name(&bench.runtime);
+        let name = subject.name();
         eprintln!("{name}: {} cases ...", bench.cases.len());
         let start = Instant::now();
         match bench.report(subject, &options.out.join(&name)) {
@@ -77,7 +76,6 @@ fn install(suite: &Path) -> Result<(), Box<dyn Error>> {
 /// What it takes to run the testsuite once.
 struct Bench {
     cases: Vec<String>,
-    runtime: String,
     suite: PathBuf,
     binaries: PathBuf,
 }
@@ -90,17 +88,17 @@ impl Bench {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => fs::create_dir_all(out)?,
         }
-        match subject {
-            Subject::Server { surface } => self.drive_server(surface, out)?,
-            Subject::Client => self.drive_client(out)?,
+        match subject.role {
+            Role::Server { surface } => self.drive_server(subject.runtime, surface, out)?,
+            Role::Client => self.drive_client(subject.runtime, out)?,
         }
         Ok(Report::read(&out.join("index.json"), AGENT)?)
     }
 
-    fn drive_server(&self, surface: &str, out: &Path) -> Result<(), Box<dyn Error>> {
+    fn drive_server(&self, runtime: &str, surface: &str, out: &Path) -> Result<(), Box<dyn Error>> {
         let address = free_address()?;
         let address_text = address.to_string();
-        let arguments = ["--runtime", &self.runtime, "--surface", surface, "--addr", &address_text];
+        let arguments = ["--runtime", runtime, "--surface", surface, "--addr", &address_text];
         let mut server = Process::start("server", &self.find("server")?, arguments, out)?;
         server.wait_until_listening(address, STARTUP)?;
 
@@ -111,13 +109,13 @@ impl Bench {
         Ok(server.check_running()?)
     }
 
-    fn drive_client(&self, out: &Path) -> Result<(), Box<dyn Error>> {
+    fn drive_client(&self, runtime: &str, out: &Path) -> Result<(), Box<dyn Error>> {
         let address = free_address()?;
         let url = format!("ws://{address}");
         let mut wstest = self.wstest("fuzzingserver", "url", json!(url), out)?;
         wstest.wait_until_listening(address, STARTUP)?;
 
-        let arguments = ["--runtime", &self.runtime, "--url", &url];
+        let arguments = ["--runtime", runtime, "--url", &url];
         let mut client = Process::start("client", &self.find("client")?, arguments, out)?;
         Ok(client.wait(self.time_limit())?)
     }
@@ -158,30 +156,35 @@ impl Bench {
 }
 
 /// What the testsuite is run against.
-enum Subject {
-    Server { surface: String },
+struct Subject {
+    runtime: &'static str,
+    role: Role,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Server { surface: &'static str },
     Client,
 }
 
 impl Subject {
     fn binary(&self) -> &str {
-        match self {
-            Self::Server { .. } => "server",
-            Self::Client => "client",
+        match self.role {
+            Role::Server { .. } => "server",
+            Role::Client => "client",
         }
     }
 
-    fn name(&self, runtime: &str) -> String {
-        match self {
-            Self::Server { surface } => format!("{runtime}-server-{surface}"),
-            Self::Client => format!("{runtime}-client"),
+    fn name(&self) -> String {
+        match self.role {
+            Role::Server { surface } => format!("{}-server-{surface}", self.runtime),
+            Role::Client => format!("{}-client", self.runtime),
         }
     }
 }
 
 struct Options {
     subjects: Vec<Subject>,
-    runtime: String,
     cases: String,
     exclude: String,
     out: PathBuf,
@@ -190,7 +193,7 @@ struct Options {
 impl Options {
     fn parse() -> Result<Self, lexopt::Error> {
         let (mut roles, mut surfaces) = (vec!["server", "client"], vec!["handler", "stream"]);
-        let mut runtime = "tokio".to_owned();
+        let mut runtimes = vec!["tokio", "async-std", "smol"];
         let (mut cases, mut exclude) = (cases::DEFAULT.to_owned(), String::new());
         let mut out = Path::new(PACKAGE).join("reports");
 
@@ -199,7 +202,7 @@ impl Options {
             match argument {
                 Long("role") => roles = choose(&roles, &arguments.value()?.string()?)?,
                 Long("surface") => surfaces = choose(&surfaces, &arguments.value()?.string()?)?,
-                Long("runtime") => runtime = arguments.value()?.string()?,
+                Long("runtime") => runtimes = choose(&runtimes, &arguments.value()?.string()?)?,
                 Long("cases") => cases = arguments.value()?.string()?,
                 Long("exclude") => exclude = arguments.value()?.string()?,
                 Long("out") => out = arguments.value()?.into(),
@@ -208,21 +211,27 @@ impl Options {
         }
 
         let mut subjects = Vec::new();
-        if roles.contains(&"server") {
-            subjects.extend(surfaces.iter().map(|&surface| Subject::Server { surface: surface.into() }));
+        for runtime in runtimes {
+            if roles.contains(&"server") {
+                let servers = surfaces.iter().map(|&surface| Role::Server { surface });
+                subjects.extend(servers.map(|role| Subject { runtime, role }));
+            }
+            if roles.contains(&"client") {
+                subjects.push(Subject { runtime, role: Role::Client });
+            }
         }
-        if roles.contains(&"client") {
-            subjects.push(Subject::Client);
-        }
-        Ok(Self { subjects, runtime, cases, exclude, out })
+        Ok(Self { subjects, cases, exclude, out })
     }
 }
 
 fn choose(choices: &[&'static str], choice: &str) -> Result<Vec<&'static str>, lexopt::Error> {
-    let chosen: Vec<_> =
-        choices.iter().copied().filter(|&known| choice == known || choice == "both").collect();
+    let chosen: Vec<_> = choices
+        .iter()
+        .copied()
+        .filter(|&known| choice == known || ["all", "both"].contains(&choice))
+        .collect();
     if chosen.is_empty() {
-        return Err(format!("`{choice}` is none of {choices:?} and not `both`").into());
+        return Err(format!("`{choice}` is none of {choices:?} and not `all`").into());
     }
     Ok(chosen)
 }

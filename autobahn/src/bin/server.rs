@@ -1,17 +1,11 @@
-//! The echo server under test: `server --runtime tokio --surface handler|stream --addr A`.
+//! The echo server under test: `server --runtime tokio|async-std|smol --surface handler|stream --addr A`.
 
 use core::error::Error;
+use core::fmt::Display;
 
-use sansocket_tokio::{
-    Accept, Compression, Config, Handler, Message, Outcome, Reply, WebSocket, incoming, serve,
-};
-use tokio::net::{TcpListener, TcpStream};
-
-/// What the suite sends: messages of 16 MiB, and 4 MiB in 65,536 fragments with an empty one behind them.
-const CONFIG: Config = Config::new()
-    .max_message(16 << 20)
-    .max_fragments(65_537)
-    .compression(Some(Compression::new().min_size(0)));
+use sansocket_autobahn::CONFIG;
+use sansocket_driver::sansocket::{Accept, Message};
+use sansocket_driver::{Handler, Incoming, Outcome, Reply, Runtime, Server};
 
 struct Echo;
 
@@ -23,44 +17,71 @@ impl Handler for Echo {
     }
 }
 
-async fn echo(mut socket: WebSocket<TcpStream>) -> Result<(), sansocket_tokio::Error> {
+async fn serve<R: Runtime>(mut listener: R::Listener, surface: &str) -> Result<(), Box<dyn Error>> {
+    match surface {
+        "handler" => Ok(Server::<R>::new(CONFIG).serve(listener, |_| Echo).await?),
+        "stream" => loop {
+            let (stream, _) = R::accept(&mut listener).await?;
+            R::set_nodelay(&stream, true)?;
+            R::spawn(async {
+                // How a case ends, in order or not, is for the suite to judge.
+                let _ = echo::<R>(stream).await;
+            });
+        },
+        other => Err(unknown("surface", other)),
+    }
+}
+
+async fn echo<R: Runtime>(stream: R::Tcp) -> Result<(), sansocket_driver::Error> {
+    let mut socket = Incoming::read(stream, R::timer(), &CONFIG).await?.accept(Accept::new()).await?;
     while let Some(message) = socket.recv().await? {
         socket.feed(message).await?;
     }
     Ok(())
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let (address, surface) = parse()?;
-    let listener = TcpListener::bind(&address).await?;
-    match &surface[..] {
-        "handler" => Ok(serve(listener, CONFIG, |_| Echo).await?),
-        "stream" => loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            tokio::spawn(
-                async move { echo(incoming(stream, &CONFIG).await?.accept(Accept::new()).await?).await },
-            );
-        },
-        other => Err(format!("no such surface: {other}").into()),
+fn main() -> Result<(), Box<dyn Error>> {
+    let Options { address, surface, runtime } = Options::parse()?;
+    match &runtime[..] {
+        "tokio" => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+            serve::<sansocket_tokio::Tokio>(tokio::net::TcpListener::bind(&address).await?, &surface).await
+        }),
+        "async-std" => async_std::task::block_on(async {
+            let listener = async_std::net::TcpListener::bind(&address).await?;
+            serve::<sansocket_async_std::AsyncStd>(listener, &surface).await
+        }),
+        "smol" => smol::block_on(async {
+            let listener = smol::net::TcpListener::bind(&address).await?;
+            serve::<sansocket_async_std::smol::Smol>(listener, &surface).await
+        }),
+        other => Err(unknown("runtime", other)),
     }
 }
 
-fn parse() -> Result<(String, String), lexopt::Error> {
-    use lexopt::prelude::*;
-    let (mut address, mut surface) = ("127.0.0.1:9001".to_owned(), "handler".to_owned());
-    let mut args = lexopt::Parser::from_env();
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("addr") => address = args.value()?.string()?,
-            Long("surface") => surface = args.value()?.string()?,
-            Long("runtime") => match args.value()?.string()?.as_str() {
-                "tokio" => {}
-                other => return Err(format!("no such runtime: {other}").into()),
-            },
-            _ => return Err(arg.unexpected()),
+fn unknown(what: &str, name: impl Display) -> Box<dyn Error> {
+    format!("no such {what}: {name}").into()
+}
+
+struct Options {
+    address: String,
+    surface: String,
+    runtime: String,
+}
+
+impl Options {
+    fn parse() -> Result<Self, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut options =
+            Self { address: "127.0.0.1:9001".into(), surface: "handler".into(), runtime: "tokio".into() };
+        let mut args = lexopt::Parser::from_env();
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("addr") => options.address = args.value()?.string()?,
+                Long("surface") => options.surface = args.value()?.string()?,
+                Long("runtime") => options.runtime = args.value()?.string()?,
+                _ => return Err(arg.unexpected()),
+            }
         }
+        Ok(options)
     }
-    Ok((address, surface))
 }
