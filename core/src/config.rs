@@ -53,6 +53,7 @@ pub(crate) struct Options {
     pub(crate) auto_fragment: Option<NonZeroUsize>,
     pub(crate) delivery: Delivery,
     pub(crate) auto_pong: bool,
+    pub(crate) count: bool,
     pub(crate) idle_timeout: Span,
     pub(crate) ping: Ping,
     pub(crate) ping_interval: Span,
@@ -133,6 +134,7 @@ impl Config {
                 auto_fragment: None,
                 delivery: Delivery::Whole,
                 auto_pong: true,
+                count: false,
                 idle_timeout: Span::new(Duration::from_secs(60)),
                 ping: Ping::HalfIdle,
                 ping_interval: Span::NONE,
@@ -221,6 +223,13 @@ impl Config {
     /// [`Event::Ping`](crate::Event::Ping) with [`pong`](crate::Connection::pong).
     pub const fn auto_pong(mut self, on: bool) -> Self {
         self.options.auto_pong = on;
+        self
+    }
+
+    /// Whether to count what goes over the connection, for [`Connection::stats`](crate::Connection::stats). Off by
+    /// default: it takes an allocation a connection. Not to be switched on later.
+    pub const fn stats(mut self, on: bool) -> Self {
+        self.options.count = on;
         self
     }
 

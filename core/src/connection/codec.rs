@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Extras, Role};
+use super::Role;
+use super::extras::Extras;
 use crate::compression::{Compression, DeflateFrameFragments, Policy};
 use crate::deflate::{Deflater, Inflater, Params, Pool};
 use crate::error::ProtocolError;

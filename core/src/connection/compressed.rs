@@ -10,11 +10,9 @@ use crate::compression::Compression;
 use crate::config::Delivery;
 use crate::deflate::Pool;
 use crate::error::{ProtocolError, SendError};
-use crate::event::Event;
 use crate::frame::{Header, Input, Opcode};
 use crate::message::{Kind, Message};
 use crate::outbox::{CHAIN, Head, Payload};
-use crate::time::Instant;
 
 /// A piece of an inflated message ([`Delivery::Streaming`]) has this many bytes at least, if the input has
 /// more to give, and as many and a window at most.
@@ -29,7 +27,9 @@ impl Connection {
     /// [`SendError`]; the message is dropped then.
     pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.check_send()?;
-        self.queue_plain(message.into());
+        let message = message.into();
+        self.count_queued(message.len(), true);
+        self.queue_plain(message);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Connection {
         let Some(agreed) = extras.agreed.compression() else { return };
         let codec = Codec::new(self.role, agreed, &config.unwrap_or_default());
         self.decoder.allow_rsv1(codec.rsv1());
-        self.inbound.coded = true;
+        self.inbound.extra = true;
         extras.codec = Some(codec);
     }
 
@@ -125,15 +125,6 @@ impl Connection {
             codec.count_wire(header, self.options.max_message)?;
         }
         Ok(frame)
-    }
-
-    #[cold]
-    pub(super) fn receive_coded_frames<'b>(
-        &mut self,
-        now: Instant,
-        input: &mut Input<'b>,
-    ) -> Option<Event<'b>> {
-        self.receive_frames::<true>(now, input)
     }
 
     pub(super) fn receive_compressed<'b>(

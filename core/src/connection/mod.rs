@@ -5,14 +5,18 @@ mod closing;
 mod codec;
 #[cfg(feature = "deflate")]
 mod compressed;
+mod extras;
 mod opening;
 mod receive;
 mod send;
+
+pub use extras::Stats;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use self::extras::Extras;
 use crate::config::{Config, Options};
 use crate::error::SendError;
 use crate::event::{Cause, Disconnect, Event, Transport};
@@ -105,14 +109,6 @@ pub struct Connection {
     ending: Option<Box<Disconnect>>,
 }
 
-/// What many connections do without: in one box, since an idle connection's size is what counts.
-#[derive(Debug)]
-struct Extras {
-    agreed: Agreed,
-    #[cfg(feature = "deflate")]
-    codec: Option<codec::Codec>,
-}
-
 #[derive(Debug)]
 enum Phase {
     Asking(Box<ClientHandshake>),
@@ -137,9 +133,8 @@ struct Inbound {
     frame: Option<Frame>,
     /// A data frame was left in the input, since it must wait for output.
     held: bool,
-    /// Frames may be compressed.
-    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "none is"))]
-    coded: bool,
+    /// Frames may be compressed, or are counted.
+    extra: bool,
     message: Assembly,
     /// What has come of a control frame that is spread over reads.
     control: Option<Box<ControlPayload>>,
@@ -214,7 +209,7 @@ impl Connection {
             inbound: Inbound {
                 frame: None,
                 held: false,
-                coded: false,
+                extra: false,
                 message: Assembly::new(),
                 control: None,
             },
@@ -252,8 +247,7 @@ impl Connection {
         }
         let offered = input.remaining();
         let event = match self.phase {
-            #[cfg(feature = "deflate")]
-            Phase::Open | Phase::Closing if self.inbound.coded => self.receive_coded_frames(now, input),
+            Phase::Open | Phase::Closing if self.inbound.extra => self.receive_with_extras(now, input),
             Phase::Open | Phase::Closing => self.receive_frames::<false>(now, input),
             Phase::Asked(_) => self.receive_request(now, input),
             Phase::Asking(_) => self.receive_response(now, input),
@@ -310,6 +304,9 @@ impl Connection {
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
         let n = n.min(self.outbox.ready());
+        if self.extras.is_some() {
+            self.count_written(n);
+        }
         if !matches!(self.phase, Phase::Open) || self.is_backed_up() {
             self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }
@@ -484,13 +481,8 @@ impl Connection {
     fn open(&mut self, agreed: Agreed, now: Instant) {
         self.phase = Phase::Open;
         self.opened = true;
-        self.extras = (agreed != Agreed::new()).then(|| {
-            Box::new(Extras {
-                agreed,
-                #[cfg(feature = "deflate")]
-                codec: None,
-            })
-        });
+        self.extras = Extras::new(agreed, self.options.count);
+        self.inbound.extra = self.options.count;
         self.timers.open(now, &self.options);
         if self.paused {
             self.timers.stop();

@@ -49,6 +49,7 @@ impl Connection {
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check_send()?;
         let (kind, payload) = (message.kind(), message.payload());
+        self.count_queued(payload.len(), true);
         #[cfg(feature = "deflate")]
         if self.wants_compressed(kind, payload.len()) {
             self.queue_compressed(Head { rsv1: true, ..Head::new(opcode(kind)) }, payload);
@@ -168,10 +169,13 @@ impl Connection {
 
     #[inline]
     fn queue_message(&mut self, message: Message<'_>) {
-        #[cfg(feature = "deflate")]
-        if self.extras.is_some() && self.wants_compressed(message.kind(), message.len()) {
-            let head = Head { rsv1: true, ..Head::new(opcode(message.kind())) };
-            return self.queue_compressed(head, message.as_bytes());
+        if self.extras.is_some() {
+            self.count_queued(message.len(), true);
+            #[cfg(feature = "deflate")]
+            if self.wants_compressed(message.kind(), message.len()) {
+                let head = Head { rsv1: true, ..Head::new(opcode(message.kind())) };
+                return self.queue_compressed(head, message.as_bytes());
+            }
         }
         self.queue_plain(message);
     }
@@ -222,6 +226,7 @@ impl Connection {
         if fin {
             self.outgoing = None;
         }
+        self.count_queued(piece.len(), fin);
         let head = Head { opcode, fin, rsv1: first && compressed };
         #[cfg(feature = "deflate")]
         if compressed {
