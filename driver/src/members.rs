@@ -1,10 +1,25 @@
-//! The connections of one server: how many there are, and how all of them are told that it ends.
+//! The connections of one server: how many there are, their alarms, and how all of them are told that it ends.
+//!
+//! A timer of the runtime's own for each connection would be the largest thing that an idle one has. Here each has
+//! its next deadline in a list, and one task looks through that.
 
+use core::fmt;
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicU8, Ordering};
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sansocket::Instant;
 use slab::Slab;
+
+use crate::io::Timer;
+
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+/// The list is looked through no more often than this, and than once a microsecond for each connection: alarms
+/// may be that late.
+const PACE: Duration = Duration::from_millis(5);
 
 /// What is to become of the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,17 +32,22 @@ pub(crate) enum End {
     Abort,
 }
 
-#[derive(Debug, Default)]
 pub(crate) struct Members {
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
     /// An [`End`], apart, since each poll of each connection looks at it.
     end: AtomicU8,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// Their tasks, once they were polled.
-    tasks: Slab<Option<Waker>>,
+    places: Slab<Place>,
+    /// No alarm is earlier.
+    next: Instant,
+    /// The task that keeps time.
+    keeper: Option<Waker>,
+    /// Nobody joins any more.
+    closed: bool,
     /// Who waits for one of them to leave.
     leaving: Vec<Waker>,
     /// Who waits for the end to begin.
@@ -35,20 +55,47 @@ struct State {
     aborted: usize,
 }
 
+#[derive(Debug)]
+struct Place {
+    /// Of no task, until it was polled.
+    task: Waker,
+    alarm: Instant,
+}
+
 /// A connection's place among the others, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct Member(Arc<Members>, usize);
+
+/// A connection's clock and alarm. It wakes the task of its [`Member`].
+#[derive(Debug)]
+pub(crate) struct Alarm {
     members: Arc<Members>,
-    key: usize,
+    place: usize,
+    at: Instant,
 }
 
 impl Members {
-    pub(crate) fn join(self: &Arc<Self>) -> Member {
-        Member { key: self.lock().tasks.insert(None), members: Arc::clone(self) }
+    pub(crate) fn new(clock: impl Timer + Send + Sync + 'static) -> Arc<Self> {
+        let state = State {
+            places: Slab::new(),
+            next: NEVER,
+            keeper: None,
+            closed: false,
+            leaving: Vec::new(),
+            ending: Vec::new(),
+            aborted: 0,
+        };
+        let clock = Box::new(move || clock.now());
+        Arc::new(Self { clock, end: AtomicU8::new(End::No as u8), state: Mutex::new(state) })
+    }
+
+    pub(crate) fn join(self: &Arc<Self>) -> (Member, Alarm) {
+        let place = self.lock().places.insert(Place { task: Waker::noop().clone(), alarm: NEVER });
+        (Member(Arc::clone(self), place), Alarm { members: Arc::clone(self), place, at: NEVER })
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.lock().tasks.len()
+        self.lock().places.len()
     }
 
     /// How many were there when all had to be gone.
@@ -71,9 +118,9 @@ impl Members {
             return;
         }
         if end == End::Abort {
-            state.aborted = state.tasks.len();
+            state.aborted = state.places.len();
         }
-        let mut wakers: Vec<Waker> = state.tasks.iter().filter_map(|(_, task)| task.clone()).collect();
+        let mut wakers: Vec<Waker> = state.places.iter().map(|(_, place)| place.task.clone()).collect();
         wakers.append(&mut state.ending);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -92,15 +139,79 @@ impl Members {
     /// Ready once there are no more than `most`.
     pub(crate) fn poll_count(&self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
         let mut state = self.lock();
-        if state.tasks.len() <= most {
+        if state.places.len() <= most {
             return Poll::Ready(());
         }
         wait(&mut state.leaving, cx);
         Poll::Pending
     }
 
+    /// Nobody will join any more.
+    pub(crate) fn close(&self) {
+        let keeper = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.keeper.take()
+        };
+        keeper.into_iter().for_each(Waker::wake);
+    }
+
+    /// Rings the alarms, by a timer of its own, until nobody is left.
+    pub(crate) async fn keep_time(self: Arc<Self>, mut timer: impl Timer) {
+        poll_fn(|cx| {
+            loop {
+                let (now, mut state) = ((self.clock)(), self.lock());
+                if state.closed && state.places.is_empty() {
+                    return Poll::Ready(());
+                }
+                match &mut state.keeper {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                if state.next == NEVER {
+                    return Poll::Pending;
+                }
+                if now < state.next {
+                    let at = timer.now() + (state.next - now);
+                    drop(state);
+                    if timer.poll_at(cx, at).is_pending() {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                let due = state.ring(now);
+                drop(state);
+                due.into_iter().for_each(Waker::wake);
+            }
+        })
+        .await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Takes the tasks whose alarms are due.
+    fn ring(&mut self, now: Instant) -> Vec<Waker> {
+        let (mut due, mut next) = (Vec::new(), NEVER);
+        for (_, place) in &mut self.places {
+            if place.alarm <= now {
+                place.alarm = NEVER;
+                due.push(place.task.clone());
+            }
+            next = next.min(place.alarm);
+        }
+        let pace = PACE.max(Duration::from_micros(self.places.len() as u64));
+        self.next = next.max(now + pace);
+        due
     }
 }
 
@@ -113,22 +224,239 @@ fn wait(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
 impl Member {
     /// What is to become of the connection. Its task is woken when that changes.
     pub(crate) fn end(&self) -> End {
-        self.members.end()
+        self.0.end()
     }
 
-    /// Notes the task.
+    /// Notes the task, which stays the same.
     pub(crate) fn begin(&self, cx: &Context<'_>) {
-        self.members.lock().tasks[self.key] = Some(cx.waker().clone());
+        self.0.lock().places[self.1].task.clone_from(cx.waker());
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut state = self.members.lock();
-        let task = state.tasks.remove(self.key);
+        let mut state = self.0.lock();
+        let place = state.places.remove(self.1);
         let leaving = core::mem::take(&mut state.leaving);
+        let keeper = if state.places.is_empty() { state.keeper.take() } else { None };
         drop(state);
-        drop(task);
-        leaving.into_iter().for_each(Waker::wake);
+        drop(place);
+        leaving.into_iter().chain(keeper).for_each(Waker::wake);
+    }
+}
+
+impl Timer for Alarm {
+    fn now(&self) -> Instant {
+        (self.members.clock)()
+    }
+
+    fn poll_at(&mut self, _: &mut Context<'_>, at: Instant) -> Poll<()> {
+        if self.now() >= at {
+            return Poll::Ready(());
+        }
+        if self.at != at {
+            self.at = at;
+            let mut state = self.members.lock();
+            if let Some(place) = state.places.get_mut(self.place) {
+                place.alarm = at;
+            }
+            let keeper = if at < state.next { state.keeper.take() } else { None };
+            state.next = state.next.min(at);
+            drop(state);
+            keeper.into_iter().for_each(Waker::wake);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::pin::{Pin, pin};
+    use core::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    /// A clock that is moved by hand. What polls it is polled again whenever that was done.
+    #[derive(Clone, Debug, Default)]
+    struct Clock(Arc<Mutex<u64>>);
+
+    impl Clock {
+        fn set(&self, ms: u64) {
+            *self.0.lock().unwrap() = ms * 1_000_000;
+        }
+    }
+
+    impl Timer for Clock {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(*self.0.lock().unwrap())
+        }
+
+        fn poll_at(&mut self, _: &mut Context<'_>, at: Instant) -> Poll<()> {
+            if self.now() >= at { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Count {
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::SeqCst)
+        }
+    }
+
+    struct Scene {
+        clock: Clock,
+        members: Arc<Members>,
+        keeper: Pin<Box<dyn Future<Output = ()>>>,
+        keepers: Arc<Count>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let clock = Clock::default();
+            let members = Members::new(clock.clone());
+            let keeper = Box::pin(Arc::clone(&members).keep_time(clock.clone()));
+            Self { clock, members, keeper, keepers: Arc::default() }
+        }
+
+        /// Lets the keeper do what there is to do.
+        fn keep(&mut self) -> Poll<()> {
+            let waker = Arc::clone(&self.keepers).into();
+            self.keeper.as_mut().poll(&mut Context::from_waker(&waker))
+        }
+
+        fn join(&self) -> (Member, Alarm, Arc<Count>) {
+            let (member, alarm) = self.members.join();
+            let count = Arc::<Count>::default();
+            member.begin(&Context::from_waker(&Arc::clone(&count).into()));
+            (member, alarm, count)
+        }
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn set(alarm: &mut Alarm, when: Instant) -> Poll<()> {
+        alarm.poll_at(&mut Context::from_waker(Waker::noop()), when)
+    }
+
+    #[test]
+    fn an_alarm_wakes_its_task_when_it_is_due_and_not_before() {
+        let mut scene = Scene::new();
+        let (_one, mut first, ones) = scene.join();
+        let (_other, mut second, others) = scene.join();
+        assert!(scene.keep().is_pending());
+        assert!(set(&mut first, at(100)).is_pending());
+        assert_eq!(scene.keepers.take(), 1, "there is something to keep now");
+        assert!(set(&mut second, at(200)).is_pending());
+        assert_eq!(scene.keepers.take(), 0, "it wakes earlier anyway");
+        for (ms, rung) in [(99, [0, 0]), (100, [1, 0]), (150, [0, 0]), (200, [0, 1]), (300, [0, 0])] {
+            scene.clock.set(ms);
+            assert!(scene.keep().is_pending());
+            assert_eq!([ones.take(), others.take()], rung, "at {ms}");
+        }
+        assert!(set(&mut first, at(100)).is_ready());
+    }
+
+    #[test]
+    fn an_alarm_may_be_moved_either_way() {
+        let mut scene = Scene::new();
+        let (_member, mut alarm, rung) = scene.join();
+        for (from, to) in [(500, 900), (2000, 1500)] {
+            assert!(set(&mut alarm, at(from)).is_pending());
+            assert!(scene.keep().is_pending());
+            scene.keepers.take();
+            assert!(set(&mut alarm, at(to)).is_pending());
+            assert_eq!(scene.keepers.take() == 1, to < from);
+            scene.clock.set(to - 1);
+            assert!(scene.keep().is_pending());
+            assert_eq!(rung.take(), 0);
+            scene.clock.set(to + 5);
+            assert!(scene.keep().is_pending());
+            assert_eq!(rung.take(), 1);
+        }
+    }
+
+    #[test]
+    fn many_alarms_are_rung_together_and_none_more_than_the_pace_too_late() {
+        let mut scene = Scene::new();
+        let mut all: Vec<_> = (0..10_000).map(|_| scene.join()).collect();
+        for (i, (_, alarm, _)) in all.iter_mut().enumerate() {
+            assert!(set(alarm, at(1000 + i as u64)).is_pending());
+        }
+        let mut looked = 0;
+        for ms in 1000..12_000 {
+            scene.clock.set(ms);
+            let before = scene.members.lock().next;
+            assert!(scene.keep().is_pending());
+            looked += usize::from(scene.members.lock().next != before);
+            // Ten thousand connections may be ten milliseconds late.
+            for (i, (_, _, rung)) in
+                all.iter().enumerate().skip(usize::try_from(ms).unwrap().saturating_sub(1020)).take(21)
+            {
+                let due = 1000 + i as u64;
+                let count = rung.0.load(Ordering::SeqCst);
+                assert!(count == 0 || due <= ms, "too early");
+                assert!(count == 1 || due + 10 > ms, "{due} is too late at {ms}");
+            }
+        }
+        assert!(looked <= 1_100, "{looked}");
+    }
+
+    #[test]
+    fn who_takes_the_place_of_one_that_left_is_not_woken_by_its_alarm() {
+        let mut scene = Scene::new();
+        let (member, mut alarm, _) = scene.join();
+        assert!(set(&mut alarm, at(100)).is_pending());
+        drop((member, alarm));
+        let (_member, _alarm, rung) = scene.join();
+        scene.clock.set(200);
+        assert!(scene.keep().is_pending());
+        assert_eq!(rung.take(), 0);
+    }
+
+    #[test]
+    fn the_keeper_ends_once_nobody_joins_and_all_have_left() {
+        let mut scene = Scene::new();
+        let (member, mut alarm, _) = scene.join();
+        assert!(set(&mut alarm, at(100)).is_pending());
+        assert!(scene.keep().is_pending());
+        scene.members.close();
+        assert_eq!(scene.keepers.take(), 1);
+        assert!(scene.keep().is_pending());
+        drop(member);
+        assert_eq!(scene.keepers.take(), 1);
+        assert!(scene.keep().is_ready());
+    }
+
+    #[test]
+    fn all_tasks_are_told_the_end_and_whoever_waits_that_they_left() {
+        let scene = Scene::new();
+        let (one, _alarm, ones) = scene.join();
+        let (other, _alarm, others) = scene.join();
+        let waits = Arc::<Count>::default();
+        let waker = Arc::clone(&waits).into();
+        let mut cx = Context::from_waker(&waker);
+        assert!(scene.members.poll_count(&mut cx, 0).is_pending());
+        assert!(scene.members.poll_end(&mut cx).is_pending());
+        scene.members.set_end(End::Close);
+        assert_eq!([ones.take(), others.take(), waits.take()], [1, 1, 1]);
+        assert_eq!(one.end(), End::Close);
+        drop(one);
+        assert_eq!(waits.take(), 1);
+        assert!(scene.members.poll_count(&mut cx, 0).is_pending());
+        scene.members.set_end(End::Abort);
+        scene.members.set_end(End::Close);
+        assert_eq!((other.end(), scene.members.aborted()), (End::Abort, 1));
+        drop(other);
+        assert!(pin!(poll_fn(|cx| scene.members.poll_count(cx, 0))).poll(&mut cx).is_ready());
     }
 }

@@ -13,7 +13,7 @@ use crate::io::{Io, Timer};
 /// functions are its own.
 pub trait Runtime: Send + Sync + 'static {
     /// Its clock and alarm.
-    type Timer: Timer + Unpin + Send + 'static;
+    type Timer: Timer + Unpin + Send + Sync + 'static;
     /// Its TCP streams.
     type Tcp: Io + Unpin + Send + 'static;
     /// What accepts them.

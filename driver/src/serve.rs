@@ -19,7 +19,7 @@ use crate::guard::{HandlerPanic, guard, guard_async};
 use crate::handler::{Decision, Handler, Outcome, Reply};
 use crate::incoming::Incoming;
 use crate::io::{Io, Timer};
-use crate::members::{End, Member, Members};
+use crate::members::{Alarm, End, Member, Members};
 use crate::socket::Socket;
 
 /// This many things from addresses are handled before the stream gets its turn, and so many turns before
@@ -61,17 +61,24 @@ where
         let opening = open(core::future::ready(Ok(io)), timer, config, handler, None);
         Self { phase: Phase::Opening(Box::pin(opening)), member: None }
     }
+}
 
-    /// Serves one of a server's connections, whose stream comes after a handshake of its own.
+impl<I, H> Serve<I, Alarm, H>
+where
+    I: Io + Unpin + Send + 'static,
+    H: Handler + Send + 'static,
+{
+    /// Serves one of a server's connections, whose stream comes after a handshake of its own. It must be polled by
+    /// one task only.
     pub(crate) fn member(
         io: impl Future<Output = io::Result<I>> + Send + 'static,
-        timer: T,
         config: Arc<Config>,
         handler: H,
         members: &Arc<Members>,
     ) -> Self {
-        let opening = open(io, timer, config, handler, Some(Arc::clone(members)));
-        Self { phase: Phase::Opening(Box::pin(opening)), member: Some(members.join()) }
+        let (member, alarm) = members.join();
+        let opening = open(io, alarm, config, handler, Some(Arc::clone(members)));
+        Self { phase: Phase::Opening(Box::pin(opening)), member: Some(member) }
     }
 }
 

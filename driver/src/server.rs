@@ -4,8 +4,8 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
 use core::net::SocketAddr;
-use core::pin::pin;
-use core::task::Poll;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 use sansocket::Config;
 
 use crate::handler::Handler;
-use crate::members::{End, Members};
+use crate::io::Io;
+use crate::members::{Alarm, End, Members};
 use crate::runtime::{Runtime, sleep, within};
 use crate::serve::Serve;
 use crate::tls::{Acceptor, MaybeTls};
@@ -39,7 +40,7 @@ impl<R: Runtime> Server<R> {
             nodelay: true,
             acceptor: Acceptor,
             tls_timeout: Some(Duration::from_secs(10)),
-            members: Arc::default(),
+            members: Members::new(R::timer()),
             runtime: PhantomData,
         }
     }
@@ -86,18 +87,15 @@ impl<R: Runtime> Server<R> {
         H: Handler + Send + 'static,
     {
         let config = Arc::new(self.config.clone());
+        R::spawn(Arc::clone(&self.members).keep_time(R::timer()));
+        let _closing = Closing(&self.members);
         while let Some(accepted) = self.accept(&mut listener).await {
             match accepted {
                 Ok((stream, peer)) => {
                     // A stream that is gone already shows itself when it is read.
                     let _ = R::set_nodelay(&stream, self.nodelay);
                     let stream = accept_tls::<R>(self.acceptor.clone(), stream, self.tls_timeout);
-                    let config = Arc::clone(&config);
-                    let serve = Serve::member(stream, R::timer(), config, make(peer), &self.members);
-                    R::spawn(async {
-                        // The handler was told.
-                        let _ = serve.await;
-                    });
+                    R::spawn(Task(Serve::member(stream, Arc::clone(&config), make(peer), &self.members)));
                 }
                 // The client was gone before we came to it.
                 Err(error) if is_clients_own(error.kind()) => {}
@@ -127,6 +125,26 @@ impl<R: Runtime> Server<R> {
             Poll::Pending => accept.as_mut().poll(cx).map(Some),
         })
         .await
+    }
+}
+
+/// However `serve` ends, nobody joins any more.
+struct Closing<'s>(&'s Members);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A connection's task, to whose handler the end was told. An `async` block would hold it twice.
+struct Task<I, H: Handler>(Serve<I, Alarm, H>);
+
+impl<I: Io + Unpin, H: Handler> Future for Task<I, H> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
     }
 }
 
