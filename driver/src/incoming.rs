@@ -4,13 +4,14 @@ use core::future::poll_fn;
 use core::ops::ControlFlow;
 
 use sansocket::{
-    Accept, Cause, ClientRequest, Config, Connection, Disconnect, Event, Request, Response, Seed, State,
-    Status, Transport,
+    Accept, Cause, ClientRequest, Config, Connection, Disconnect, Event, Request, Response, Role, Seed,
+    State, Status, Transport,
 };
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
 use crate::socket::Socket;
+use crate::trace;
 use crate::websocket::WebSocket;
 
 /// A request that waits for its answer: read on a server's stream, not yet accepted.
@@ -65,6 +66,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         let now = self.socket.now();
         self.socket.connection.reject(now, response);
         finish(&mut self.socket).await;
+        if let Transport::Close(disconnect) = self.socket.connection.transport() {
+            trace::ended(disconnect);
+        }
         self.socket.take_error().map_or(Ok(()), |error| Err(Error::Io(error)))
     }
 
@@ -81,7 +85,10 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
             return Err(end(&mut self.socket));
         }
         match poll_fn(|cx| self.socket.poll_flush(cx)).await {
-            Ok(()) => Ok(self.socket),
+            Ok(()) => {
+                trace::opened(Role::Server, self.socket.connection.agreed());
+                Ok(self.socket)
+            }
             Err(_) => Err(end(&mut self.socket)),
         }
     }
@@ -104,8 +111,14 @@ pub async fn connect<I: Io + Unpin, T: Timer + Unpin>(
 ) -> Result<(WebSocket<I, T>, Response), Error> {
     let mut socket = Socket::new(io, timer, |now| Connection::client(config, request, seed, now));
     match next(&mut socket).await? {
-        Event::Open(response) => Ok((WebSocket::new(socket), response)),
-        Event::Rejected(response) => Err(Error::Rejected(Box::new(response))),
+        Event::Open(response) => {
+            trace::opened(Role::Client, socket.connection.agreed());
+            Ok((WebSocket::new(socket), response))
+        }
+        Event::Rejected(response) => {
+            trace::ended(&Cause::Rejected(response.status()).into());
+            Err(Error::Rejected(Box::new(response)))
+        }
         _ => Err(end(&mut socket)),
     }
 }
@@ -125,7 +138,11 @@ async fn finish<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) {
 
 fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
     if let Some(error) = socket.take_error() {
+        trace::failed(&error);
         return Error::Io(error);
+    }
+    if let Transport::Close(disconnect) = socket.connection.transport() {
+        trace::ended(disconnect);
     }
     match socket.connection.transport() {
         Transport::Close(disconnect) => match disconnect.response() {

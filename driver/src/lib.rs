@@ -21,6 +21,7 @@ mod socket;
 mod split;
 mod surface;
 mod tls;
+mod trace;
 mod wakers;
 mod websocket;
 

@@ -21,6 +21,7 @@ use crate::incoming::Incoming;
 use crate::io::{Io, Timer};
 use crate::members::{Alarm, End, Member, Members};
 use crate::socket::Socket;
+use crate::trace;
 
 /// This many things from addresses are handled before the stream gets its turn, and so many turns before
 /// other tasks do.
@@ -102,7 +103,7 @@ where
         Ok(Decision::Accept(accept)) => Ok((incoming.accept_socket(accept).await?, handler)),
         Ok(Decision::Respond(response)) => refuse(incoming, response).await,
         Err(panic) => {
-            handler.error(&panic);
+            tell(&mut handler, &panic);
             refuse(incoming, Response::new(Status::INTERNAL_SERVER_ERROR)).await
         }
     }
@@ -177,8 +178,9 @@ fn poll_phase<I: Io + Unpin, T: Timer + Unpin, H: Handler>(
                     Transport::Close(disconnect) => disconnect.clone(),
                     Transport::Open | Transport::ShutdownWrite => Cause::Lost.into(),
                 };
+                trace::ended(&disconnect);
                 if let Err(panic) = guard(|| handler.close(&disconnect)) {
-                    handler.error(&panic);
+                    tell(handler, &panic);
                 }
                 return Poll::Ready(Ok(disconnect));
             }
@@ -269,11 +271,17 @@ fn settle<H: Handler>(
 ) {
     match outcome {
         Ok(Ok(())) => return,
-        Ok(Err(error)) => handler.error(&*error),
-        Err(panic) => handler.error(&panic),
+        Ok(Err(error)) => tell(handler, &*error),
+        Err(panic) => tell(handler, &panic),
     }
     // An error tells that it is closing already.
     let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
+}
+
+/// Tells a handler what came of its callback. That it panics at this too changes nothing any more.
+fn tell<H: Handler>(handler: &mut H, error: &(dyn core::error::Error + Send + Sync + 'static)) {
+    trace::handler_failed(&error);
+    let _ = guard(|| handler.error(error));
 }
 
 impl<I, T, H: Handler> fmt::Debug for Serve<I, T, H> {

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::io::{Io, Timer};
 use crate::socket::Socket;
 use crate::split::{Receiver, ReuniteError, Sender};
+use crate::trace;
 use crate::wakers::{Side, Wakers};
 
 /// An open WebSocket on a byte stream.
@@ -357,8 +358,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
             let ignore = |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
             match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, ignore)) {
                 Poll::Ready(_) => {
-                    self.ended = true;
+                    let was_told = core::mem::replace(&mut self.ended, true);
                     if let Some(disconnect) = self.disconnect() {
+                        if !was_told {
+                            trace::ended(disconnect);
+                        }
                         return Poll::Ready(disconnect.clone());
                     }
                 }
@@ -383,6 +387,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     fn tell_end(&mut self) -> Result<(), Error> {
         self.ended = true;
+        if let Some(disconnect) = self.disconnect() {
+            trace::ended(disconnect);
+        }
         // A stream that breaks once both ends have closed the connection loses nothing.
         match self.disconnect().filter(|disconnect| !disconnect.is_orderly()).cloned() {
             Some(disconnect) => Err(self.send_error(&disconnect)),
