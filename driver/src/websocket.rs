@@ -252,6 +252,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         self.socket.connection.set_compression(on);
     }
 
+    /// What was agreed upon in the opening handshake.
+    pub fn agreed(&self) -> &Agreed {
+        static NOTHING: Agreed = Agreed::new();
+        self.socket.connection.agreed().unwrap_or(&NOTHING)
+    }
+
     /// The machine, to look at: what was agreed, the latency, how much is queued.
     pub fn connection(&self) -> &Connection {
         &self.socket.connection

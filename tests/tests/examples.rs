@@ -22,23 +22,8 @@ struct Example {
 
 impl Example {
     /// Starts an example on a port that is free. What it prints first is its URL.
-    ///
-    /// Cargo builds it, which it has done already if all packages are tested at once: a test cannot depend on another package's
-    /// example otherwise, and one from an earlier build must not stand in for it.
     fn start(package: &str, name: &str) -> Self {
-        // TARGET/debug/deps/examples-0123456789abcdef
-        let test = std::env::current_exe().expect("a test has a path");
-        let target: PathBuf = test.ancestors().nth(3).expect("a test is in a target directory").into();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", "test", "--package", package, "--example", name])
-            .arg("--target-dir")
-            .arg(&target)
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "{name} was not built");
-
-        let program =
-            target.join("debug/examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+        let program = build(package, name);
         let mut process =
             Command::new(program).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("it was built");
         let mut url = String::new();
@@ -72,6 +57,39 @@ impl Drop for Example {
     }
 }
 
+/// Cargo builds it, which it has done already if all packages are tested at once: a test cannot depend on another package's
+/// example otherwise, and one from an earlier build must not stand in for it.
+fn build(package: &str, name: &str) -> PathBuf {
+    // TARGET/debug/deps/examples-0123456789abcdef
+    let test = std::env::current_exe().expect("a test has a path");
+    let target: PathBuf = test.ancestors().nth(3).expect("a test is in a target directory").into();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", "test", "--package", package, "--example", name])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "{name} was not built");
+
+    target.join("debug/examples").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+/// What an example that connects to `address` prints when `input` is typed.
+fn run_client(name: &str, address: &str, input: &str) -> String {
+    let mut process = Command::new(build("sansocket-tokio", name))
+        .arg(format!("ws://{address}/"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it was built");
+    let mut typed = process.stdin.take().expect("it is piped");
+    typed.write_all(input.as_bytes()).expect("it reads");
+    drop(typed);
+    let output = process.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{name}: {}", output.status);
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
 /// A client that waits for one event at a time.
 struct Client {
     stream: TcpStream,
@@ -82,8 +100,16 @@ struct Client {
 impl Client {
     fn open(example: &Example, path: &str) -> Self {
         let request = ClientRequest::new(&format!("ws://{}{path}", example.address)).expect("it is a URL");
-        let request = request.subprotocol("chat").expect("it is a token");
-        let connection = Connection::client(&Config::new(), &request, Seed::new([7; 32]), NOW);
+        Self::request(example, &request.subprotocol("chat").expect("it is a token"))
+    }
+
+    fn open_plainly(example: &Example) -> Self {
+        let url = format!("ws://{}/", example.address);
+        Self::request(example, &ClientRequest::new(&url).expect("it is a URL"))
+    }
+
+    fn request(example: &Example, request: &ClientRequest) -> Self {
+        let connection = Connection::client(&Config::new(), request, Seed::new([7; 32]), NOW);
         let mut client = Self { stream: example.connect(), connection, unread: Vec::new() };
         let event = client.next();
         assert!(matches!(event, Some(Event::Open(_))), "{event:?}");
@@ -179,4 +205,28 @@ fn the_chat_serves_its_page_and_tells_everybody() {
     second.close();
     assert_eq!(first.hear(), Message::text("left\t2\t1\t"));
     first.close();
+}
+
+#[test]
+fn the_short_clients_talk_with_the_short_server() {
+    let server = Example::start("sansocket-tokio", "echo_server");
+    let printed = run_client("client", &server.address, "");
+    // An echo server knows no subprotocols.
+    let expected = "101, subprotocol: None\nText(\"Hello\")\nclosed by this side: 1000\n";
+    assert_eq!(printed, expected);
+    assert_eq!(run_client("split", &server.address, "one\ntwo\nthree\n"), "one\ntwo\nthree\n");
+}
+
+#[test]
+fn the_broadcast_tells_everybody() {
+    let example = Example::start("sansocket-tokio", "broadcast");
+    let mut guests: Vec<_> = (0..10).map(|_| Client::open_plainly(&example)).collect();
+    for i in [3, 7] {
+        let line = format!("it is {i}");
+        guests[i].say(line.clone());
+        for guest in &mut guests {
+            assert_eq!(guest.hear(), Message::text(line.clone()));
+        }
+        guests.pop().expect("there are some").close();
+    }
 }

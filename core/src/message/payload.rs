@@ -200,3 +200,10 @@ impl Prepared {
         &self.payload
     }
 }
+
+impl From<Message<'_>> for Prepared {
+    /// Of an owned payload nothing is copied.
+    fn from(message: Message<'_>) -> Self {
+        Self { kind: message.kind(), payload: Bytes::from(message.into_bytes()) }
+    }
+}
