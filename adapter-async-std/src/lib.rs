@@ -46,6 +46,6 @@ pub use sansocket::{
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};
 pub use sansocket_driver::{
-    Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
-    Shutdown,
+    Address, AddressError, Decision, Error, Handler, HandlerPanic, InvalidProxy, MaybeTls, Outcome, Proxy,
+    ProxyError, Reply, ReuniteError, Shutdown,
 };

@@ -30,8 +30,8 @@ pub use sansocket::{
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};
 pub use sansocket_driver::{
-    Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
-    Shutdown,
+    Address, AddressError, Decision, Error, Handler, HandlerPanic, InvalidProxy, MaybeTls, Outcome, Proxy,
+    ProxyError, Reply, ReuniteError, Shutdown,
 };
 
 /// The README's programs are compiled, and those without IO are run.

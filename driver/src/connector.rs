@@ -8,6 +8,7 @@ use sansocket::{ClientRequest, Config, Response};
 
 use crate::error::Error;
 use crate::incoming::connect;
+use crate::proxy::Proxy;
 use crate::runtime::{Runtime, within};
 use crate::seed;
 use crate::tls::{Initiator, MaybeTls};
@@ -21,6 +22,7 @@ pub struct Connector<R> {
     config: Config,
     timeout: Option<Duration>,
     nodelay: bool,
+    proxy: Option<Proxy>,
     tls: Initiator,
     runtime: PhantomData<fn() -> R>,
 }
@@ -32,6 +34,7 @@ impl<R: Runtime> Connector<R> {
             config: Config::new(),
             timeout: Some(Duration::from_secs(30)),
             nodelay: true,
+            proxy: None,
             tls: Initiator,
             runtime: PhantomData,
         }
@@ -58,11 +61,17 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// Goes through a proxy. By default to the server itself, whatever the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// Opens a WebSocket; also returns the server's response, for its headers.
     ///
     /// # Errors
     /// [`Error::Io`], with `TimedOut` if it took too long; [`Error::Rejected`] with the server's answer if it is no
-    /// WebSocket; [`Error::Disconnected`].
+    /// WebSocket; [`Error::Disconnected`]; [`Error::Proxy`] if there is no way through the proxy.
     ///
     /// # Cancel safety
     /// Safe: the connection is given up.
@@ -74,7 +83,10 @@ impl<R: Runtime> Connector<R> {
         if request.is_secure() {
             self.tls.check()?;
         }
-        let stream = R::connect(request.host(), request.port()).await?;
+        let stream = match &self.proxy {
+            Some(proxy) => proxy.connect::<R>(request).await?,
+            None => R::connect(request.host(), request.port()).await?,
+        };
         R::set_nodelay(&stream, self.nodelay)?;
         let stream = match request.is_secure() {
             true => self.tls.connect(stream, request.host()).await?,
@@ -92,7 +104,13 @@ impl<R: Runtime> Default for Connector<R> {
 
 impl<R> Clone for Connector<R> {
     fn clone(&self) -> Self {
-        Self { config: self.config.clone(), tls: self.tls.clone(), runtime: PhantomData, ..*self }
+        Self {
+            config: self.config.clone(),
+            proxy: self.proxy.clone(),
+            tls: self.tls.clone(),
+            runtime: PhantomData,
+            ..*self
+        }
     }
 }
 
