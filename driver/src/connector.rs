@@ -23,6 +23,7 @@ pub struct Connector<R> {
     timeout: Option<Duration>,
     nodelay: bool,
     proxy: Option<Proxy>,
+    redirects: u8,
     tls: Initiator,
     runtime: PhantomData<fn() -> R>,
 }
@@ -35,6 +36,7 @@ impl<R: Runtime> Connector<R> {
             timeout: Some(Duration::from_secs(30)),
             nodelay: true,
             proxy: None,
+            redirects: 0,
             tls: Initiator,
             runtime: PhantomData,
         }
@@ -67,6 +69,16 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// How many redirections to follow, one after the other: none by default, as the request then goes to nobody whom
+    /// the program did not name (RFC 6455 §4.1 leaves it to the client).
+    ///
+    /// Followed are 301, 302, 303, 307 and 308 as [`ClientRequest::redirected`] says: without credentials to another
+    /// origin, and never from `wss` to `ws`. One that is not followed is [`Error::Rejected`], with the `Location`.
+    pub fn redirects(mut self, most: u8) -> Self {
+        self.redirects = most;
+        self
+    }
+
     /// Opens a WebSocket; also returns the server's response, for its headers.
     ///
     /// # Errors
@@ -76,7 +88,20 @@ impl<R: Runtime> Connector<R> {
     /// # Cancel safety
     /// Safe: the connection is given up.
     pub async fn connect(&self, request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
-        within::<R, _>(self.timeout, self.open(request)).await?
+        within::<R, _>(self.timeout, self.follow(request)).await?
+    }
+
+    async fn follow(&self, mut request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
+        let mut redirected;
+        for _ in 0..self.redirects {
+            let response = match self.open(request).await {
+                Err(Error::Rejected(response)) => response,
+                result => return result,
+            };
+            redirected = redirection(request, &response).ok_or(Error::Rejected(response))?;
+            request = &redirected;
+        }
+        self.open(request).await
     }
 
     async fn open(&self, request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
@@ -94,6 +119,12 @@ impl<R: Runtime> Connector<R> {
         };
         connect(stream, R::timer(), &self.config, request, seed()?).await
     }
+}
+
+/// Where `response` leads, if that is somewhere to go.
+fn redirection(request: &ClientRequest, response: &Response) -> Option<ClientRequest> {
+    let redirects = matches!(response.status().get(), 301 | 302 | 303 | 307 | 308);
+    request.redirected(response.header("Location").filter(|_| redirects)?).ok()
 }
 
 impl<R: Runtime> Default for Connector<R> {
