@@ -1,4 +1,6 @@
-//! Prints what a server sends, and stays with it: `cargo run -p sansocket-tokio --example reconnecting -- ws://127.0.0.1:9001`
+//! Prints what a server sends, and comes back to it when it has been away.
+//!
+//! `cargo run -p sansocket-tokio --example reconnecting -- ws://127.0.0.1:9001`
 
 use core::error::Error;
 

@@ -69,11 +69,12 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
-    /// How many redirections to follow, one after the other: none by default, as the request then goes to nobody whom
-    /// the program did not name (RFC 6455 §4.1 leaves it to the client).
+    /// How many redirections to follow, one after the other: none by default, as the request then goes to
+    /// nobody whom the program did not name (RFC 6455 §4.1 leaves it to the client).
     ///
-    /// Followed are 301, 302, 303, 307 and 308 as [`ClientRequest::redirected`] says: without credentials to another
-    /// origin, and never from `wss` to `ws`. One that is not followed is [`Error::Rejected`], with the `Location`.
+    /// Followed are 301, 302, 303, 307 and 308 as [`ClientRequest::redirected`] says: without credentials to
+    /// another origin, and never from `wss` to `ws`. One that is not followed is [`Error::Rejected`], with
+    /// the `Location`.
     pub fn redirects(mut self, most: u8) -> Self {
         self.redirects = most;
         self

@@ -49,12 +49,13 @@ impl Error {
         }
     }
 
-    /// Whether opening the same WebSocket may succeed later: the stream failed, or something took too long, or a
-    /// server or an HTTP proxy answered with 429 (Too Many Requests) or 5xx, or the proxy could not reach the server.
+    /// Whether opening the same WebSocket may succeed later: the stream failed, or something took too long,
+    /// or a server or an HTTP proxy answered with 429 (Too Many Requests) or 5xx, or the proxy could not
+    /// reach the server.
     ///
-    /// All else stays as it is until somebody changes it: a wrong URL, other answers, a peer that breaks the protocol; and
-    /// streams that fail because what is asked for is invalid or not supported, or came with invalid data, as TLS streams
-    /// put it when they do not accept a certificate.
+    /// All else stays as it is until somebody changes it: a wrong URL, other answers, a peer that breaks the
+    /// protocol; and streams that fail because what is asked for is invalid or not supported, or came with
+    /// invalid data, as TLS streams put it when they do not accept a certificate.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Io(error) => !matches!(

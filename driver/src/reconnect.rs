@@ -13,9 +13,10 @@ use crate::runtime::Runtime;
 
 /// How long to wait before another attempt: truncated exponential backoff with full jitter.
 ///
-/// The wait after the nth failure in a row is a random time between nothing and `first` · 2ⁿ⁻¹, but no longer than
-/// `longest`. Of the ways to scatter clients that lost their server at the same time, this one needs the fewest attempts until
-/// all are back (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+/// The wait after the nth failure in a row is a random time between nothing and `first` · 2ⁿ⁻¹, but no longer
+/// than `longest`. Of the ways to scatter clients that lost their server at the same time, this one needs the
+/// fewest attempts until all are back (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+/// 2015).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -98,9 +99,10 @@ impl<R: Runtime> Reconnect<R> {
         self
     }
 
-    /// How long a connection must have lasted to be none of the failures in a row, from its opening to the next call of
-    /// [`connect`](Self::connect): 5 s by default, as reconnecting-websocket for JavaScript has it (`minUptime`). A server
-    /// that accepts and closes at once is not asked more often than one that rejects.
+    /// How long a connection must have lasted to be none of the failures in a row, from its opening to the
+    /// next call of [`connect`](Self::connect): 5 s by default, as reconnecting-websocket for JavaScript has
+    /// it (`minUptime`). A server that accepts and closes at once is not asked more often than one that
+    /// rejects.
     pub fn lasting(mut self, lasting: Duration) -> Self {
         self.lasting = lasting;
         self
@@ -117,9 +119,9 @@ impl<R: Runtime> Reconnect<R> {
         self.request = request;
     }
 
-    /// Opens the WebSocket: the first one at once, another one after the wait that the failures so far call for. It tries
-    /// again for as long as errors are temporary, and waits at least as long as a server says that it rejects with
-    /// `Retry-After` (RFC 9110 §10.2.3) in seconds, but no longer than [`Backoff::longest`].
+    /// Opens the WebSocket: the first one at once, another one after the wait that the failures so far call
+    /// for. It tries again for as long as errors are temporary. If a server answers with a `Retry-After` in
+    /// seconds (RFC 9110 §10.2.3), it waits at least for those, but no longer than [`Backoff::longest`].
     ///
     /// # Errors
     /// The first error that is not temporary. One may call again; the wait is kept.
@@ -164,7 +166,8 @@ impl<R: Runtime> Reconnect<R> {
     }
 }
 
-/// How long a server asks us to stay away, in seconds; the other form, a date, needs a calendar and a right clock.
+/// How long a server asks us to stay away, in seconds; the other form, a date, needs a calendar and a right
+/// clock.
 fn retry_after(error: &Error) -> Duration {
     let Error::Rejected(response) = error else { return Duration::ZERO };
     let is_seconds = |value: &&str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());

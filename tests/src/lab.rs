@@ -1,4 +1,5 @@
-//! A runtime whose connections are in the test's hands: no sockets, no tasks, and a clock that is moved by hand.
+//! A runtime whose connections are in the test's hands: no sockets, no tasks, and a clock that is moved by
+//! hand.
 
 use core::cell::RefCell;
 use core::future::{Future, pending};

@@ -16,8 +16,8 @@ const OK: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// What the client says to a proxy, and what it comes to.
 type Talk = (Vec<Vec<u8>>, Result<(), ProxyError>);
 
-/// Has a client talk with a proxy that says each of `turns` when the client has said something, each in these pieces, and
-/// closes the connection then.
+/// Has a client talk with a proxy that says each of `turns` when the client has said something, each in these
+/// pieces, and closes the connection then.
 fn talk(proxy: &str, server: &str, turns: &[Vec<&[u8]>]) -> Talk {
     let (proxy, request) = (Proxy::new(proxy).unwrap(), ClientRequest::new(server).unwrap());
     let (mut end, grip) = stream();

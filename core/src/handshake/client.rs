@@ -65,8 +65,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// This request at the place that a redirection's `Location` names, relative to this URL (RFC 3986 §5; RFC
-    /// 9110 §10.2.2). `http` stands for `ws` and `https` for `wss`.
+    /// This request at the place that a redirection's `Location` names, relative to this URL (RFC 3986 §5;
+    /// RFC 9110 §10.2.2). `http` stands for `ws` and `https` for `wss`.
     ///
     /// At another origin, by scheme, host or port, it goes without `Authorization`, `Cookie` and
     /// `Proxy-Authorization`: those were for the server that was asked first.

@@ -48,8 +48,8 @@ impl Url {
         Ok(Self { secure, host: host.to_owned(), port, target })
     }
 
-    /// What `reference` means to who got it from this URL (RFC 3986 §5.2). `http` stands for `ws` here, and `https`
-    /// for `wss`; a fragment says nothing to a server and is left out.
+    /// What `reference` means to who got it from this URL (RFC 3986 §5.2). `http` stands for `ws` here, and
+    /// `https` for `wss`; a fragment says nothing to a server and is left out.
     pub(super) fn join(&self, reference: &str) -> Result<Self, InvalidUrl> {
         let reference = reference.split('#').next().unwrap_or_default();
         let mut url = if let Some((scheme, rest)) = split_scheme(reference) {

@@ -12,14 +12,14 @@ use crate::error::is_temporary_status;
 pub enum ProxyError {
     /// Not the URL of a proxy.
     Url(InvalidProxy),
-    /// An HTTP proxy answered CONNECT with another status than 2xx: 407 if it wants a user and a password, 502 or 504
-    /// if it does not reach the server.
+    /// An HTTP proxy answered CONNECT with another status than 2xx: 407 if it wants a user and a password,
+    /// 502 or 504 if it does not reach the server.
     Status(Status),
-    /// A SOCKS proxy answered with this reply code (RFC 1928 §6): 2 is not allowed, 3 network unreachable, 4 host
-    /// unreachable, 5 connection refused.
+    /// A SOCKS proxy answered with this reply code (RFC 1928 §6): 2 is not allowed, 3 network unreachable, 4
+    /// host unreachable, 5 connection refused.
     Reply(u8),
-    /// A SOCKS proxy accepts none of the ways to log in: it wants a user and a password, or something that is not
-    /// offered (RFC 1928 §3).
+    /// A SOCKS proxy accepts none of the ways to log in: it wants a user and a password, or something that is
+    /// not offered (RFC 1928 §3).
     Method,
     /// A SOCKS proxy does not accept the user or the password (RFC 1929 §2).
     Login,
@@ -99,8 +99,8 @@ pub enum InvalidProxy {
     Host,
     /// The port is not a number from 1 to 65,535.
     Port,
-    /// The user is empty, or user or password cannot be sent: a malformed percent-encoding; for HTTP a control
-    /// character, or a colon in the user; for SOCKS more than 255 bytes.
+    /// The user is empty, or user or password cannot be sent: a malformed percent-encoding; for HTTP a
+    /// control character, or a colon in the user; for SOCKS more than 255 bytes.
     Login,
     /// There is something behind host and port.
     Path,

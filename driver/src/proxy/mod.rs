@@ -20,7 +20,8 @@ use crate::runtime::Runtime;
 
 /// A proxy that a [`Connector`](crate::Connector) goes through.
 ///
-/// It learns the server's name and port, and for `ws://` everything else too; the TLS of `wss://` begins behind it.
+/// It learns the server's name and port, and for `ws://` everything else too; the TLS of `wss://` begins
+/// behind it.
 #[derive(Clone)]
 pub struct Proxy {
     protocol: Protocol,
@@ -44,10 +45,11 @@ struct Login {
 impl Proxy {
     /// The proxy at a URL:
     ///
-    /// * `http://user:password@host:port`: HTTP's CONNECT (RFC 9110 §9.3.6), for `ws://` too, so that the proxy need
-    ///   not know WebSocket. The port is 80 by default, the user is asserted with `Basic` (RFC 7617).
-    /// * `socks5://user:password@host:port`: SOCKS 5 (RFC 1928, RFC 1929). The port is 1080 by default. The proxy looks up
-    ///   the server's name, as others do for `socks5h://`, which means the same here.
+    /// * `http://user:password@host:port`: HTTP's CONNECT (RFC 9110 §9.3.6), for `ws://` too, so that the
+    ///   proxy need not know WebSocket. The port is 80 by default, the user is asserted with `Basic` (RFC
+    ///   7617).
+    /// * `socks5://user:password@host:port`: SOCKS 5 (RFC 1928, RFC 1929). The port is 1080 by default. The
+    ///   proxy looks up the server's name, as others do for `socks5h://`, which means the same here.
     ///
     /// User and password may be left out. Percent-encode what has a meaning in URLs, such as `@` and `/`.
     ///
