@@ -24,8 +24,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Up to 5 s at first and up to 90 s at last, as in Python's websockets (`BACKOFF_INITIAL_DELAY`,
-    /// `BACKOFF_MAX_DELAY`).
+    /// Up to 5 s at first and up to 90 s at last, as in Python's websockets.
     pub const fn new() -> Self {
         Self { first: Duration::from_secs(5), longest: Duration::from_secs(90) }
     }

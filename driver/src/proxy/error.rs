@@ -29,7 +29,7 @@ pub enum ProxyError {
     Malformed,
     /// The head of an HTTP proxy's answer is longer than 16 KiB.
     HeadTooLong,
-    /// More came than the proxy's answer, before the server was asked anything.
+    /// More came with the proxy's answer, though the server had not been asked anything.
     Early,
     /// The proxy closed the connection before its answer was complete.
     Ended,
