@@ -32,7 +32,7 @@ pub mod smol;
 mod stream;
 
 #[cfg(feature = "async-std")]
-pub use crate::async_std::{AsyncStd, Connected, Connector, Server, ServerHandle, connect, serve};
+pub use crate::async_std::{AsyncStd, Connected, Connector, Reconnect, Server, ServerHandle, connect, serve};
 pub use stream::{
     Incoming, Receiver, Sender, Serve, Stream, Timer, WebSocket, accept, connect_on, established, incoming,
     serve_connection,
@@ -46,6 +46,6 @@ pub use sansocket::{
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};
 pub use sansocket_driver::{
-    Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
-    Shutdown,
+    Address, AddressError, Backoff, Decision, Error, Handler, HandlerPanic, InvalidProxy, MaybeTls, Outcome,
+    Proxy, ProxyError, Reply, ReuniteError, Shutdown,
 };

@@ -16,7 +16,7 @@
 mod runtime;
 mod stream;
 
-pub use runtime::{Connected, Connector, Server, ServerHandle, Tokio, connect, serve};
+pub use runtime::{Connected, Connector, Reconnect, Server, ServerHandle, Tokio, connect, serve};
 pub use stream::{
     Incoming, Receiver, Sender, Serve, Stream, Timer, WebSocket, accept, connect_on, established, incoming,
     serve_connection,
@@ -30,8 +30,8 @@ pub use sansocket::{
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};
 pub use sansocket_driver::{
-    Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
-    Shutdown,
+    Address, AddressError, Backoff, Decision, Error, Handler, HandlerPanic, InvalidProxy, MaybeTls, Outcome,
+    Proxy, ProxyError, Reply, ReuniteError, Shutdown,
 };
 
 /// The README's programs are compiled, and those without IO are run.

@@ -8,6 +8,7 @@ use sansocket::{ClientRequest, Config, Response};
 
 use crate::error::Error;
 use crate::incoming::connect;
+use crate::proxy::Proxy;
 use crate::runtime::{Runtime, within};
 use crate::seed;
 use crate::tls::{Initiator, MaybeTls};
@@ -21,6 +22,8 @@ pub struct Connector<R> {
     config: Config,
     timeout: Option<Duration>,
     nodelay: bool,
+    proxy: Option<Proxy>,
+    redirects: u8,
     tls: Initiator,
     runtime: PhantomData<fn() -> R>,
 }
@@ -32,6 +35,8 @@ impl<R: Runtime> Connector<R> {
             config: Config::new(),
             timeout: Some(Duration::from_secs(30)),
             nodelay: true,
+            proxy: None,
+            redirects: 0,
             tls: Initiator,
             runtime: PhantomData,
         }
@@ -58,23 +63,56 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// Goes through a proxy. By default to the server itself, whatever the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// How many redirections to follow, one after the other: none by default, as the request then goes to
+    /// nobody whom the program did not name (RFC 6455 §4.1 leaves it to the client).
+    ///
+    /// Followed are 301, 302, 303, 307 and 308 as [`ClientRequest::redirected`] says: without credentials to
+    /// another origin, and never from `wss` to `ws`. One that is not followed is [`Error::Rejected`], with
+    /// the `Location`.
+    pub fn redirects(mut self, most: u8) -> Self {
+        self.redirects = most;
+        self
+    }
+
     /// Opens a WebSocket; also returns the server's response, for its headers.
     ///
     /// # Errors
     /// [`Error::Io`], with `TimedOut` if it took too long; [`Error::Rejected`] with the server's answer if it is no
-    /// WebSocket; [`Error::Disconnected`].
+    /// WebSocket; [`Error::Disconnected`]; [`Error::Proxy`] if there is no way through the proxy.
     ///
     /// # Cancel safety
     /// Safe: the connection is given up.
     pub async fn connect(&self, request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
-        within::<R, _>(self.timeout, self.open(request)).await?
+        within::<R, _>(self.timeout, self.follow(request)).await?
+    }
+
+    async fn follow(&self, mut request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
+        let mut redirected;
+        for _ in 0..self.redirects {
+            let response = match self.open(request).await {
+                Err(Error::Rejected(response)) => response,
+                result => return result,
+            };
+            redirected = redirection(request, &response).ok_or(Error::Rejected(response))?;
+            request = &redirected;
+        }
+        self.open(request).await
     }
 
     async fn open(&self, request: &ClientRequest) -> Result<(Connected<R>, Response), Error> {
         if request.is_secure() {
             self.tls.check()?;
         }
-        let stream = R::connect(request.host(), request.port()).await?;
+        let stream = match &self.proxy {
+            Some(proxy) => proxy.connect::<R>(request).await?,
+            None => R::connect(request.host(), request.port()).await?,
+        };
         R::set_nodelay(&stream, self.nodelay)?;
         let stream = match request.is_secure() {
             true => self.tls.connect(stream, request.host()).await?,
@@ -82,6 +120,12 @@ impl<R: Runtime> Connector<R> {
         };
         connect(stream, R::timer(), &self.config, request, seed()?).await
     }
+}
+
+/// Where `response` leads, if that is somewhere to go.
+fn redirection(request: &ClientRequest, response: &Response) -> Option<ClientRequest> {
+    let redirects = matches!(response.status().get(), 301 | 302 | 303 | 307 | 308);
+    request.redirected(response.header("Location").filter(|_| redirects)?).ok()
 }
 
 impl<R: Runtime> Default for Connector<R> {
@@ -92,7 +136,13 @@ impl<R: Runtime> Default for Connector<R> {
 
 impl<R> Clone for Connector<R> {
     fn clone(&self) -> Self {
-        Self { config: self.config.clone(), tls: self.tls.clone(), runtime: PhantomData, ..*self }
+        Self {
+            config: self.config.clone(),
+            proxy: self.proxy.clone(),
+            tls: self.tls.clone(),
+            runtime: PhantomData,
+            ..*self
+        }
     }
 }
 

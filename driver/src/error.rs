@@ -2,7 +2,11 @@
 
 use core::fmt;
 
-use sansocket::{AcceptError, Cause, Disconnect, InvalidHeader, InvalidUrl, Response, SendError};
+use std::io::ErrorKind;
+
+use sansocket::{AcceptError, Cause, Disconnect, InvalidHeader, InvalidUrl, Response, SendError, Status};
+
+use crate::proxy::{InvalidProxy, ProxyError};
 
 /// Why a call on a [`WebSocket`](crate::WebSocket) failed, or the opening handshake did.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub enum Error {
     Url(InvalidUrl),
     /// A header field that cannot be sent.
     Header(InvalidHeader),
+    /// There is no way through the proxy.
+    Proxy(ProxyError),
 }
 
 impl Error {
@@ -38,9 +44,39 @@ impl Error {
             | Self::Rejected(_)
             | Self::Accept(_)
             | Self::Url(_)
-            | Self::Header(_) => None,
+            | Self::Header(_)
+            | Self::Proxy(_) => None,
         }
     }
+
+    /// Whether opening the same WebSocket may succeed later: the stream failed, or something took too long,
+    /// or a server or an HTTP proxy answered with 429 (Too Many Requests) or 5xx, or the proxy could not
+    /// reach the server.
+    ///
+    /// All else stays as it is until somebody changes it: a wrong URL, other answers, a peer that breaks the
+    /// protocol; and streams that fail because what is asked for is invalid or not supported, or came with
+    /// invalid data, as TLS streams put it when they do not accept a certificate.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Io(error) => !matches!(
+                error.kind(),
+                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Unsupported
+            ),
+            Self::Disconnected(disconnect) => match disconnect.cause() {
+                Cause::Closed(_) | Cause::Lost | Cause::TimedOut(_) => true,
+                Cause::Rejected(status) => is_temporary_status(*status),
+                _ => false,
+            },
+            Self::Rejected(response) => is_temporary_status(response.status()),
+            Self::Proxy(error) => error.is_temporary(),
+            Self::Send(_) | Self::Accept(_) | Self::Url(_) | Self::Header(_) => false,
+        }
+    }
+}
+
+/// 429 and 5xx.
+pub(crate) fn is_temporary_status(status: Status) -> bool {
+    status == Status::TOO_MANY_REQUESTS || status.get() >= 500
 }
 
 impl fmt::Display for Error {
@@ -53,6 +89,7 @@ impl fmt::Display for Error {
             Self::Accept(error) => error.fmt(f),
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
+            Self::Proxy(error) => error.fmt(f),
         }
     }
 }
@@ -62,7 +99,12 @@ impl core::error::Error for Error {
         match self {
             Self::Io(error) => error.source(),
             Self::Disconnected(disconnect) => disconnect.source(),
-            Self::Send(_) | Self::Rejected(_) | Self::Accept(_) | Self::Url(_) | Self::Header(_) => None,
+            Self::Send(_)
+            | Self::Rejected(_)
+            | Self::Accept(_)
+            | Self::Url(_)
+            | Self::Header(_)
+            | Self::Proxy(_) => None,
         }
     }
 }
@@ -94,5 +136,17 @@ impl From<InvalidUrl> for Error {
 impl From<InvalidHeader> for Error {
     fn from(error: InvalidHeader) -> Self {
         Self::Header(error)
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
+    }
+}
+
+impl From<InvalidProxy> for Error {
+    fn from(error: InvalidProxy) -> Self {
+        Self::Proxy(ProxyError::Url(error))
     }
 }

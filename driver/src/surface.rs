@@ -97,6 +97,9 @@ macro_rules! runtime {
         /// A WebSocket that [`connect`] or a [`Connector`] opened.
         pub type Connected = $crate::Connected<$runtime>;
 
+        #[doc = concat!("A client on ", $name, " that connects again.")]
+        pub type Reconnect = $crate::Reconnect<$runtime>;
+
         #[doc = concat!("A server on ", $name, ": limits, TLS, an end in order.")]
         pub type Server = $crate::Server<$runtime>;
 

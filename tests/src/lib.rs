@@ -5,6 +5,7 @@ pub mod clock;
 pub mod compressed;
 pub mod heads;
 pub mod inflate;
+pub mod lab;
 pub mod meter;
 pub mod pair;
 pub mod scripted;

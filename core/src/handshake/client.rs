@@ -20,6 +20,9 @@ use crate::keys::Keys;
 /// A server may send this many interim responses (1xx) before its answer.
 const MAX_INTERIM: u8 = 8;
 
+/// Header fields that are for one origin.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
 /// What a client asks for. The headers of the handshake itself are written by the library.
 #[derive(Clone)]
 pub struct ClientRequest {
@@ -60,6 +63,23 @@ impl ClientRequest {
             self.subprotocols.push(name.into());
         }
         Ok(self)
+    }
+
+    /// This request at the place that a redirection's `Location` names, relative to this URL (RFC 3986 §5;
+    /// RFC 9110 §10.2.2). `http` stands for `ws` and `https` for `wss`.
+    ///
+    /// At another origin, by scheme, host or port, it goes without `Authorization`, `Cookie` and
+    /// `Proxy-Authorization`: those were for the server that was asked first.
+    ///
+    /// # Errors
+    /// [`InvalidUrl`] says what is wrong with `location`; [`InvalidUrl::Downgrade`] if it leads from `wss` to
+    /// `ws`.
+    pub fn redirected(&self, location: &str) -> Result<Self, InvalidUrl> {
+        let mut request = Self { url: self.url.join(location)?, ..self.clone() };
+        if !request.url.is_same_origin(&self.url) {
+            request.headers.retain(|(name, _)| !CREDENTIALS.iter().any(|it| name.eq_ignore_ascii_case(it)));
+        }
+        Ok(request)
     }
 
     /// Whether the URL asks for TLS: `wss`.
