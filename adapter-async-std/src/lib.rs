@@ -1,28 +1,4 @@
-//! WebSocket clients and servers on any `futures-io` stream: smol's, and async-std's.
-//!
-//! **async-std is no longer maintained**
-//! ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); its authors point to smol. New
-//! programs should take [`smol`], which is the same surface with the feature of that name:
-//!
-//! ```toml
-//! sansocket-async-std = { version = "0.1", default-features = false, features = ["smol", "deflate"] }
-//! ```
-//!
-//! What is at the root here is async-std's, and what needs no runtime: functions on streams that are there, whoever made
-//! them.
-//!
-//! ```no_run
-//! # #[cfg(feature = "smol")]
-//! # async fn example() -> Result<(), sansocket_async_std::Error> {
-//! let mut socket = sansocket_async_std::smol::connect("ws://127.0.0.1:9001/").await?;
-//! socket.send("Hello").await?;
-//! while let Some(message) = socket.recv().await? {
-//!     println!("{message:?}");
-//! }
-//! # Ok(())
-//! # }
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "async-std")]

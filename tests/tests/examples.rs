@@ -65,6 +65,7 @@ fn build(package: &str, name: &str) -> PathBuf {
     let target: PathBuf = test.ancestors().nth(3).expect("a test is in a target directory").into();
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--profile", "test", "--package", package, "--example", name])
+        .args(if package.ends_with("async-std") { &["--features", "smol"][..] } else { &[] })
         .arg("--target-dir")
         .arg(&target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -215,6 +216,9 @@ fn the_short_clients_talk_with_the_short_server() {
     let expected = "101, subprotocol: None\nText(\"Hello\")\nclosed by this side: 1000\n";
     assert_eq!(printed, expected);
     assert_eq!(run_client("split", &server.address, "one\ntwo\nthree\n"), "one\ntwo\nthree\n");
+    // The same on smol.
+    let server = Example::start("sansocket-async-std", "echo_smol");
+    assert_eq!(run_client("client", &server.address, ""), expected);
 }
 
 #[test]
