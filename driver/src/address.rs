@@ -5,10 +5,12 @@ use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sansocket::CloseFrame;
+
 /// An address queues this much for a handler that does not get to it.
 const CAPACITY: usize = 1024;
 
-/// Sends to one connection's handler, from any thread, without waiting.
+/// Sends to one connection's handler, or closes the connection, from any thread and without waiting.
 ///
 /// It does not keep the connection open. Clones reach the same handler.
 pub struct Address<Info>(Arc<Shared<Info>>);
@@ -44,6 +46,21 @@ impl<Info> Address<Info> {
             waker.wake();
         }
         Ok(())
+    }
+
+    /// Closes the connection, whatever its handler does. What is queued for that and not handled is dropped.
+    pub fn close<'c>(&self, frame: impl Into<CloseFrame<'c>>) {
+        let waker = {
+            let mut state = self.0.lock();
+            if state.closed {
+                return;
+            }
+            state.close.get_or_insert_with(|| Box::new(frame.into().into_owned()));
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Whether the connection is over.
@@ -83,10 +100,17 @@ impl<Info: fmt::Debug> core::error::Error for AddressError<Info> {}
 /// The handler's end. The queue is made when the first address is asked for.
 pub(crate) struct Mailbox<Info>(Option<Arc<Shared<Info>>>);
 
+/// What comes from an address.
+pub(crate) enum Mail<Info> {
+    Info(Info),
+    Close(Box<CloseFrame<'static>>),
+}
+
 struct Shared<Info>(Mutex<State<Info>>);
 
 struct State<Info> {
     queue: VecDeque<Info>,
+    close: Option<Box<CloseFrame<'static>>>,
     waker: Option<Waker>,
     closed: bool,
 }
@@ -97,16 +121,16 @@ impl<Info> Mailbox<Info> {
     }
 
     pub(crate) fn address(&mut self) -> Address<Info> {
-        let new =
-            || Arc::new(Shared(Mutex::new(State { queue: VecDeque::new(), waker: None, closed: false })));
-        Address(Arc::clone(self.0.get_or_insert_with(new)))
+        let state = || State { queue: VecDeque::new(), close: None, waker: None, closed: false };
+        Address(Arc::clone(self.0.get_or_insert_with(|| Arc::new(Shared(Mutex::new(state()))))))
     }
 
-    /// Ready when something was sent here; else its sender wakes the task.
-    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when something was sent here that there is room for; else its sender wakes the task. There is always
+    /// room for the end.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, has_room: bool) -> Poll<()> {
         let Some(shared) = &self.0 else { return Poll::Pending };
         let mut state = shared.lock();
-        if !state.queue.is_empty() {
+        if state.close.is_some() || (has_room && !state.queue.is_empty()) {
             return Poll::Ready(());
         }
         match &mut state.waker {
@@ -116,8 +140,12 @@ impl<Info> Mailbox<Info> {
         Poll::Pending
     }
 
-    pub(crate) fn next(&self) -> Option<Info> {
-        self.0.as_ref()?.lock().queue.pop_front()
+    pub(crate) fn next(&self) -> Option<Mail<Info>> {
+        let mut state = self.0.as_ref()?.lock();
+        match state.close.take() {
+            Some(frame) => Some(Mail::Close(frame)),
+            None => state.queue.pop_front().map(Mail::Info),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use sansocket::{
     Cause, CloseCode, Config, Connection, Disconnect, Event, Instant, Response, State, Status, Transport,
 };
 
-use crate::address::Mailbox;
+use crate::address::{Mail, Mailbox};
 use crate::error::Error;
 use crate::guard::{HandlerPanic, guard, guard_async};
 use crate::handler::{Decision, Handler, Outcome, Reply};
@@ -207,7 +207,7 @@ fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
         }
         // What keeps infos waiting is the stream, which wakes the task; else the next one does, even if the
         // first address was only made just now.
-        if !has_room(&socket.connection) || mailbox.poll_ready(cx).is_pending() {
+        if mailbox.poll_ready(cx, has_room(&socket.connection)).is_pending() {
             return Poll::Pending;
         }
     }
@@ -223,14 +223,19 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
     mailbox: &mut Mailbox<H::Info>,
 ) {
     for _ in 0..INFOS_PER_TURN {
-        if !has_room(&socket.connection) || mailbox.poll_ready(cx).is_pending() {
+        if mailbox.poll_ready(cx, has_room(&socket.connection)).is_pending() {
             return;
         }
-        let Some(info) = mailbox.next() else { return };
-        socket.work(|connection, now| {
-            if connection.state() == State::Open {
+        let Some(mail) = mailbox.next() else { return };
+        socket.work(|connection, now| match mail {
+            Mail::Info(info) if connection.state() == State::Open => {
                 let outcome = guard(|| handler.info(info, &mut Reply::new(connection, mailbox, now)));
                 settle(outcome, handler, connection, now);
+            }
+            Mail::Info(_) => {}
+            Mail::Close(frame) => {
+                // An error tells that it is closing already.
+                let _ = connection.close(now, *frame);
             }
         });
     }

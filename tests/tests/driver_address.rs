@@ -3,11 +3,11 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sansocket::{Config, Message};
+use sansocket::{CloseCode, CloseFrame, Config, Message, Role};
 use sansocket_driver::{Address, AddressError, Handler, Outcome, Reply, Serve};
 use sansocket_tests::scripted::{Clock, REQUEST, Task, stream};
-use sansocket_tests::stage::{Call, Stage, idle, text};
-use sansocket_tests::wire::TEXT;
+use sansocket_tests::stage::{Call, Stage, goodbye, idle, text};
+use sansocket_tests::wire::{self, TEXT};
 
 const CONFIG: Config = Config::new();
 const SECOND: Duration = Duration::from_secs(1);
@@ -206,4 +206,46 @@ fn what_is_queued_when_the_connection_ends_is_dropped_outside_of_the_lock() {
     assert!(address.send(Nosy(Some(address.clone()))).is_ok());
     drop(task);
     assert!(address.is_closed());
+}
+
+#[test]
+fn a_connection_is_closed_by_its_address_and_what_is_queued_for_the_handler_is_dropped() {
+    let (mut stage, address) = reachable(CONFIG, at_open, idle);
+    let address = address();
+    address.send(1).unwrap();
+    let frame = CloseFrame::new(CloseCode::POLICY_VIOLATION, "banned").unwrap();
+    address.close(frame.clone());
+    address.close(CloseCode::NORMAL_CLOSURE);
+    assert!(stage.task.is_woken());
+    assert!(stage.task.settle().is_pending());
+    let closed = (wire::CLOSE, wire::close(Role::Client, 1008, "banned")[2..].to_vec());
+    assert_eq!(stage.frames(), [closed], "the first close counts");
+    stage.grip.give(goodbye(1008));
+    let end = stage.finish();
+    assert!(end.is_clean());
+    assert_eq!(end.sent(), Some(&frame));
+    // It is over: that makes no difference any more.
+    address.close(CloseCode::NORMAL_CLOSURE);
+    assert!(address.is_closed());
+}
+
+#[test]
+fn a_connection_whose_peer_does_not_read_is_closed_all_the_same() {
+    let config = CONFIG.high_water(100).close_timeout(5 * SECOND);
+    let (mut stage, address) = reachable(config, at_open, |call, reply| match call {
+        Call::Message(_) => Ok(reply.send(vec![0; 1000])?),
+        _ => Ok(()),
+    });
+    let address = address();
+    stage.grip.set_room(0);
+    stage.give(&[text("in")]);
+    address.send(1).unwrap();
+    assert!(stage.task.settle().is_pending());
+    address.close(CloseCode::GOING_AWAY);
+    assert!(stage.task.is_woken(), "though there is no room for what was sent before");
+    assert!(stage.task.settle().is_pending());
+    stage.clock.pass(6 * SECOND);
+    stage.clock.pass(6 * SECOND);
+    assert!(stage.task.settle().is_ready());
+    assert!(!stage.notes.get().iter().any(|note| note.starts_with("info")));
 }
