@@ -49,3 +49,7 @@ pub use sansocket_driver::{
     Address, AddressError, Decision, Error, Handler, HandlerPanic, MaybeTls, Outcome, Reply, ReuniteError,
     Shutdown,
 };
+#[cfg(feature = "native-tls")]
+pub use sansocket_driver::{NativeTlsStream, native_tls};
+#[cfg(feature = "rustls")]
+pub use sansocket_driver::{RustlsStream, rustls};

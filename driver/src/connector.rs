@@ -32,7 +32,7 @@ impl<R: Runtime> Connector<R> {
             config: Config::new(),
             timeout: Some(Duration::from_secs(30)),
             nodelay: true,
-            tls: Initiator,
+            tls: Initiator::default(),
             runtime: PhantomData,
         }
     }
@@ -55,6 +55,26 @@ impl<R: Runtime> Connector<R> {
     /// more would only delay them.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
+        self
+    }
+
+    /// How `wss://` does TLS: by rustls, with this configuration and its crypto provider. Of its ALPN protocols only
+    /// `http/1.1` is offered.
+    ///
+    /// The default is rustls with the roots of the features `webpki-roots` and `rustls-native-certs` (of both, if both
+    /// are on); without these features it is the platform's library, if `native-tls` is on; else `wss://` is an
+    /// error. It is made once for a connector and its clones: keep one, for its sessions to be resumed.
+    #[cfg(feature = "rustls")]
+    pub fn rustls(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Initiator::rustls(config);
+        self
+    }
+
+    /// How `wss://` does TLS: by the platform's library. That is the default if neither of the features `webpki-roots`
+    /// and `rustls-native-certs` is on.
+    #[cfg(feature = "native-tls")]
+    pub fn native_tls(mut self, connector: native_tls::TlsConnector) -> Self {
+        self.tls = Initiator::native_tls(connector);
         self
     }
 

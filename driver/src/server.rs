@@ -37,7 +37,7 @@ impl<R: Runtime> Server<R> {
             config,
             max_connections: usize::MAX,
             nodelay: true,
-            acceptor: Acceptor,
+            acceptor: Acceptor::default(),
             tls_timeout: Some(Duration::from_secs(10)),
             members: Arc::default(),
             runtime: PhantomData,
@@ -55,6 +55,21 @@ impl<R: Runtime> Server<R> {
     /// for more would only delay them.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
+        self
+    }
+
+    /// Speaks TLS by rustls, which the configuration's crypto provider is asked for; no other is. ALPN, if it has any,
+    /// must not be `h2`. By default a server speaks no TLS.
+    #[cfg(feature = "rustls")]
+    pub fn rustls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.acceptor = Acceptor::Rustls(config);
+        self
+    }
+
+    /// Speaks TLS by the platform's library. By default a server speaks none.
+    #[cfg(feature = "native-tls")]
+    pub fn native_tls(mut self, acceptor: native_tls::TlsAcceptor) -> Self {
+        self.acceptor = Acceptor::NativeTls(acceptor);
         self
     }
 
