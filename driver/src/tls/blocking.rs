@@ -11,6 +11,7 @@ use crate::io::Io;
 pub(super) struct Blocking<I> {
     io: I,
     waker: Waker,
+    unflushed: bool,
 }
 
 /// The way back: what has failed with `WouldBlock` waits.
@@ -23,7 +24,7 @@ pub(super) fn polled<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
 
 impl<I> Blocking<I> {
     pub(super) fn new(io: I, waker: Waker) -> Self {
-        Self { io, waker }
+        Self { io, waker, unflushed: false }
     }
 
     pub(super) fn on(&mut self, cx: &Context<'_>) -> &mut Self {
@@ -33,6 +34,10 @@ impl<I> Blocking<I> {
 }
 
 impl<I: Io + Unpin> Blocking<I> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.call(|io, cx| io.poll_flush(cx))
+    }
+
     pub(super) fn shutdown(&mut self) -> io::Result<()> {
         self.call(|io, cx| io.poll_shutdown(cx))
     }
@@ -54,6 +59,10 @@ impl<I: Io + Unpin> Blocking<I> {
 
 impl<I: Io + Unpin> io::Read for Blocking<I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unflushed {
+            // Writing will fail as well, if it does.
+            let _ = io::Write::flush(self);
+        }
         self.call(|io, cx| io.poll_read(cx, buffer))
     }
 }
@@ -67,7 +76,10 @@ impl<I: Io + Unpin> io::Write for Blocking<I> {
         self.call(|io, cx| io.poll_write(cx, slices))
     }
 
+    /// Is never in the way of OpenSSL, which would not come back from `WouldBlock`: the next read flushes again.
     fn flush(&mut self) -> io::Result<()> {
-        self.call(|io, cx| io.poll_flush(cx))
+        let flushed = polled(self.flush());
+        self.unflushed = flushed.is_pending();
+        if let Poll::Ready(flushed) = flushed { flushed } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read as _, Write as _};
 
 use native_tls::{Certificate, HandshakeError, TlsAcceptor, TlsConnector, TlsStream};
 
@@ -89,7 +89,8 @@ impl<I: Io + Unpin> Io for NativeTlsStream<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll(cx, |tls| tls.flush())
+        ready!(self.poll(cx, TlsStream::flush))?;
+        self.poll(cx, |tls| tls.get_mut().flush())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -98,7 +99,7 @@ impl<I: Io + Unpin> Io for NativeTlsStream<I> {
             ready!(self.poll(cx, TlsStream::shutdown))?;
             self.shut = true;
         }
-        ready!(self.poll(cx, |tls| tls.flush()))?;
+        ready!(self.as_mut().poll_flush(cx))?;
         self.poll(cx, |tls| tls.get_mut().shutdown())
     }
 }

@@ -3,7 +3,7 @@
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::sync::Arc;
 
 use ::rustls::pki_types::ServerName;
@@ -50,28 +50,29 @@ impl<I: Io + Unpin> RustlsStream<I> {
             if !this.connection.is_handshaking() {
                 return Ok(this);
             }
-            match poll_fn(|cx| this.poll_receive(cx)).await {
-                Ok(0) => {
-                    let what = "the stream ended within the TLS handshake";
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, what));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    // The alert that tells the peer.
-                    let _ = poll_fn(|cx| this.poll_flush(cx)).await;
-                    return Err(error);
-                }
+            if poll_fn(|cx| this.poll_receive(cx)).await? == 0 {
+                let what = "the stream ended within the TLS handshake";
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, what));
+            }
+            if let Err(error) = this.process() {
+                // The alert that tells the peer.
+                let _ = poll_fn(|cx| this.poll_flush(cx)).await;
+                return Err(error);
             }
         }
     }
 
-    /// Takes records from the stream; 0 at its end.
+    /// Takes bytes from the stream; 0 at its end.
     fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        let n = ready!(polled(self.connection.read_tls(self.io.on(cx))))?;
-        self.connection
-            .process_new_packets()
-            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-        Poll::Ready(Ok(n))
+        polled(self.connection.read_tls(self.io.on(cx)))
+    }
+
+    /// An error stays.
+    fn process(&mut self) -> io::Result<()> {
+        match self.connection.process_new_packets() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
+        }
     }
 
     /// Gives the stream the records that there are.
@@ -97,10 +98,12 @@ impl<I: Io + Unpin> Io for RustlsStream<I> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         loop {
-            // 0 behind `close_notify`; an error at the stream's end without.
+            let processed = self.process();
+            // What comes before a faulty record is good. 0 behind `close_notify`; an error at the stream's end without.
             if let Poll::Ready(read) = polled(self.connection.reader().read(buffer)) {
                 return Poll::Ready(read);
             }
+            processed?;
             ready!(self.poll_receive(cx))?;
         }
     }
