@@ -2,7 +2,6 @@
 #![cfg(not(miri))]
 #![cfg(feature = "native-tls")]
 
-#[expect(dead_code, reason = "not all of it is needed here")]
 mod certificates;
 
 use core::future::Future;
@@ -31,9 +30,10 @@ impl Handler for Echo {
 
     fn message(&mut self, message: Message<'_>, reply: &mut Reply<'_, ()>) -> Outcome {
         match message.as_text() {
-            Some("stop") => Ok(reply.close(CloseCode::GOING_AWAY)),
-            _ => Ok(reply.send(message)?),
+            Some("stop") => reply.close(CloseCode::GOING_AWAY),
+            _ => reply.send(message)?,
         }
+        Ok(())
     }
 
     fn close(&mut self, disconnect: &Disconnect) {

@@ -2,10 +2,7 @@
 #![cfg(not(miri))]
 #![cfg(any(feature = "native-tls", feature = "rustls-native-certs", feature = "webpki-roots"))]
 
-#[expect(dead_code, reason = "not all of it is needed here")]
 mod certificates;
-
-use std::process::Command;
 
 use certificates::Authority;
 use sansocket::{Config, Message};
@@ -58,7 +55,7 @@ async fn a_url_is_enough_where_the_platform_trusts_the_authority() {
     let url = serve(&authority).await;
     let roots = format!("{}/roots-{}.pem", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     std::fs::write(&roots, authority.pem()).unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "a_url_is_enough_where_the_platform_trusts_the_authority"]);
     command.env("SSL_CERT_FILE", &roots).env_remove("SSL_CERT_DIR").env(URL, url);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();

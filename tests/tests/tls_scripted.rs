@@ -1,7 +1,6 @@
 //! TLS on streams that do as a test says: cut, interrupted, held back anywhere.
 #![cfg(not(miri))]
 
-#[expect(dead_code, reason = "not all of it is needed here")]
 mod certificates;
 
 use core::cell::RefCell;

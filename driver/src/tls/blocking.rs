@@ -27,6 +27,10 @@ impl<I> Blocking<I> {
         Self { io, waker, unflushed: false }
     }
 
+    pub(super) fn io(&self) -> &I {
+        &self.io
+    }
+
     pub(super) fn on(&mut self, cx: &Context<'_>) -> &mut Self {
         self.waker.clone_from(cx.waker());
         self

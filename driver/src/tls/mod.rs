@@ -36,6 +36,17 @@ pub enum MaybeTls<I> {
 }
 
 impl<I: Io + Unpin> MaybeTls<I> {
+    /// The stream below, to look at.
+    pub fn io(&self) -> &I {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "rustls")]
+            Self::Rustls(stream) => stream.io(),
+            #[cfg(feature = "native-tls")]
+            Self::NativeTls(stream) => stream.io(),
+        }
+    }
+
     fn stream(&mut self) -> Pin<&mut (dyn Io + Unpin + '_)> {
         Pin::new(match self {
             Self::Plain(stream) => stream,

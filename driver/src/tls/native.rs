@@ -19,6 +19,10 @@ pub struct NativeTlsStream<I> {
 }
 
 impl<I: Io + Unpin> NativeTlsStream<I> {
+    pub(super) fn io(&self) -> &I {
+        self.tls.get_ref().io()
+    }
+
     /// The peer's certificate, if it has shown one.
     ///
     /// # Errors

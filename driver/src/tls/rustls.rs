@@ -20,6 +20,10 @@ pub struct RustlsStream<I> {
 }
 
 impl<I> RustlsStream<I> {
+    pub(super) fn io(&self) -> &I {
+        self.io.io()
+    }
+
     /// What was agreed on, and who the peer is.
     pub fn connection(&self) -> &Connection {
         &self.connection
