@@ -58,15 +58,15 @@ impl<R: Runtime> Server<R> {
         self
     }
 
-    /// Speaks TLS by rustls, which the configuration's crypto provider is asked for; no other is. ALPN, if it has any,
-    /// must not be `h2`. By default a server speaks no TLS.
+    /// Speaks TLS, by rustls with this configuration and its crypto provider. If it has ALPN protocols,
+    /// `http/1.1` should be the only one. By default a server speaks no TLS.
     #[cfg(feature = "rustls")]
     pub fn rustls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.acceptor = Acceptor::Rustls(config);
         self
     }
 
-    /// Speaks TLS by the platform's library. By default a server speaks none.
+    /// Speaks TLS, by the platform's library. By default a server speaks none.
     #[cfg(feature = "native-tls")]
     pub fn native_tls(mut self, acceptor: native_tls::TlsAcceptor) -> Self {
         self.acceptor = Acceptor::NativeTls(acceptor);

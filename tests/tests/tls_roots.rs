@@ -39,8 +39,8 @@ async fn an_authority_that_nobody_knows_is_not_trusted() {
     );
 }
 
-/// The platform's roots are those of an environment variable, which must be set before a process begins. So this
-/// test runs itself.
+/// The platform's roots are those of an environment variable, which must be set before a process begins. So
+/// this test runs itself.
 #[cfg(all(unix, not(target_vendor = "apple"), any(feature = "native-tls", feature = "rustls-native-certs")))]
 #[tokio::test]
 async fn a_url_is_enough_where_the_platform_trusts_the_authority() {

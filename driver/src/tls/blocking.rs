@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use crate::io::Io;
 
-/// A stream that fails with `WouldBlock` where it would have to wait, and then wakes the task of the last [`on`](Self::on).
+/// A stream that fails with `WouldBlock` where it would have to wait; it wakes the task of the last
+/// [`on`](Self::on) then.
 #[derive(Debug)]
 pub(super) struct Blocking<I> {
     io: I,
@@ -80,7 +81,7 @@ impl<I: Io + Unpin> io::Write for Blocking<I> {
         self.call(|io, cx| io.poll_write(cx, slices))
     }
 
-    /// Is never in the way of OpenSSL, which would not come back from `WouldBlock`: the next read flushes again.
+    /// Never fails with `WouldBlock`, which OpenSSL would not come back from: the next read flushes again.
     fn flush(&mut self) -> io::Result<()> {
         let flushed = polled(self.flush());
         self.unflushed = flushed.is_pending();

@@ -113,7 +113,7 @@ impl Acceptor {
     }
 }
 
-/// How a client begins TLS: as it is told, or as is the default of the features, made when it is first needed.
+/// How a client begins TLS: as it is told, else by the default of the features, made when it is first needed.
 #[derive(Clone, Default)]
 pub(crate) struct Initiator(OnceLock<Choice>);
 
@@ -180,7 +180,7 @@ fn default() -> io::Result<Choice> {
 fn default() -> io::Result<Choice> {
     let what = match cfg!(feature = "rustls") {
         true => {
-            "wss:// needs roots to trust: give `Connector::rustls` a configuration, or switch on a feature for them"
+            "wss:// needs roots to trust: switch on a feature for them, or use `Connector::rustls`"
         }
         false => {
             "wss:// needs TLS: switch on a feature for it, or bring a stream of your own to `connect_on`"

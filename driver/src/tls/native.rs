@@ -31,7 +31,7 @@ impl<I: Io + Unpin> NativeTlsStream<I> {
         self.tls.peer_certificate()
     }
 
-    // ALPN offers nothing, unless native-tls is told to (RFC 7301).
+    // By default native-tls offers no protocol (RFC 7301).
     pub(super) async fn connect(io: I, connector: &TlsConnector, host: &str) -> io::Result<Self> {
         Self::handshake(io, |stream| connector.connect(host, stream)).await
     }
@@ -88,7 +88,8 @@ impl<I: Io + Unpin> Io for NativeTlsStream<I> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A write that waits must be given the same bytes again, for they are encrypted already; the outbox sees to that.
+        // After a write that had to wait, the same bytes must come again, for they are encrypted already.
+        // They do: what the outbox has shown stays.
         self.poll(cx, |tls| tls.write_vectored(slices))
     }
 

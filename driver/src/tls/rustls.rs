@@ -34,8 +34,8 @@ impl<I: Io + Unpin> RustlsStream<I> {
     pub(super) async fn connect(io: I, config: &Arc<ClientConfig>, host: &str) -> io::Result<Self> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
-        // By default rustls offers no protocol. A configuration that is shared with other clients may offer `h2`
-        // (RFC 7301), which is not what we speak then.
+        // By default rustls offers no protocol (RFC 7301). A configuration that other clients use too may
+        // offer `h2`, which is not what we speak.
         let alpn = config.alpn_protocols.iter().filter(|id| *id == b"http/1.1").cloned().collect();
         let connection =
             ClientConnection::new_with_alpn(Arc::clone(config), name, alpn).map_err(io::Error::other)?;
@@ -103,7 +103,7 @@ impl<I: Io + Unpin> Io for RustlsStream<I> {
     ) -> Poll<io::Result<usize>> {
         loop {
             let processed = self.process();
-            // What comes before a faulty record is good. 0 behind `close_notify`; an error at the stream's end without.
+            // What came before a faulty record is good. 0 behind `close_notify`, an error at an end without.
             if let Poll::Ready(read) = polled(self.connection.reader().read(buffer)) {
                 return Poll::Ready(read);
             }
