@@ -272,7 +272,7 @@ async fn a_handshake_that_never_comes_is_cut_off_while_other_connections_go_on()
     stalled.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     let cut_off = async {
         assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
-        assert!(began.elapsed() >= time);
+        assert!((time..10 * time).contains(&began.elapsed()));
         let _ = stalled.read(&mut [0]).await;
     };
     let goes_on = async {

@@ -133,5 +133,5 @@ async fn a_handshake_that_never_comes_is_cut_off() {
     let began = std::time::Instant::now();
     let mut silent = TcpStream::connect((request.host(), request.port())).await.unwrap();
     assert_eq!(in_time(silent.read(&mut [0])).await.unwrap(), 0);
-    assert!(began.elapsed() >= time);
+    assert!((time..10 * time).contains(&began.elapsed()));
 }

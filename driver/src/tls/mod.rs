@@ -179,9 +179,7 @@ fn default() -> io::Result<Choice> {
 #[cfg(not(any(feature = "native-tls", feature = "webpki-roots", feature = "rustls-native-certs")))]
 fn default() -> io::Result<Choice> {
     let what = match cfg!(feature = "rustls") {
-        true => {
-            "wss:// needs roots to trust: switch on a feature for them, or use `Connector::rustls`"
-        }
+        true => "wss:// needs roots to trust: switch on a feature for them, or use `Connector::rustls`",
         false => {
             "wss:// needs TLS: switch on a feature for it, or bring a stream of your own to `connect_on`"
         }
