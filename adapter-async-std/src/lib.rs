@@ -25,3 +25,7 @@ pub use sansocket_driver::{
     Address, AddressError, Backoff, Decision, Error, Handler, HandlerPanic, InvalidProxy, MaybeTls, Outcome,
     Proxy, ProxyError, Reply, ReuniteError, Shutdown,
 };
+#[cfg(feature = "native-tls")]
+pub use sansocket_driver::{NativeTlsStream, native_tls};
+#[cfg(feature = "rustls")]
+pub use sansocket_driver::{RustlsStream, rustls};

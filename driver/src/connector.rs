@@ -37,7 +37,7 @@ impl<R: Runtime> Connector<R> {
             nodelay: true,
             proxy: None,
             redirects: 0,
-            tls: Initiator,
+            tls: Initiator::default(),
             runtime: PhantomData,
         }
     }
@@ -80,10 +80,32 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// How `wss://` does TLS: by rustls, with this configuration and its crypto provider. Of its ALPN protocols
+    /// only `http/1.1` is offered.
+    ///
+    /// The default is rustls with the roots of the features `webpki-roots` and `rustls-native-certs`, with those
+    /// of both if both are on. Without these features it is the platform's library, if `native-tls` is on; else
+    /// `wss://` is an error. It is made when it is first needed, and kept: connections of one connector resume
+    /// each other's TLS sessions.
+    #[cfg(feature = "rustls")]
+    pub fn rustls(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Initiator::rustls(config);
+        self
+    }
+
+    /// How `wss://` does TLS: by the platform's library. That is the default if `native-tls` is on, and neither
+    /// `webpki-roots` nor `rustls-native-certs` is.
+    #[cfg(feature = "native-tls")]
+    pub fn native_tls(mut self, connector: native_tls::TlsConnector) -> Self {
+        self.tls = Initiator::native_tls(connector);
+        self
+    }
+
     /// Opens a WebSocket; also returns the server's response, for its headers.
     ///
     /// # Errors
-    /// [`Error::Io`], with `TimedOut` if it took too long; [`Error::Rejected`] with the server's answer if it is no
+    /// [`Error::Io`], with `TimedOut` if it took too long, with `Unsupported` for `wss://` where there is no TLS,
+    /// or with what is wrong with the server's certificate; [`Error::Rejected`] with the server's answer if it is no
     /// WebSocket; [`Error::Disconnected`]; [`Error::Proxy`] if there is no way through the proxy.
     ///
     /// # Cancel safety

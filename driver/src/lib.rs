@@ -41,8 +41,16 @@ pub use serve::Serve;
 pub use server::{Server, ServerHandle, Shutdown};
 pub use split::{Receiver, ReuniteError, Sender};
 pub use tls::MaybeTls;
+#[cfg(feature = "native-tls")]
+pub use tls::NativeTlsStream;
+#[cfg(feature = "rustls")]
+pub use tls::RustlsStream;
 pub use websocket::WebSocket;
 
+#[cfg(feature = "native-tls")]
+pub use native_tls;
+#[cfg(feature = "rustls")]
+pub use rustls;
 pub use sansocket;
 use sansocket::Seed;
 

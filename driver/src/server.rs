@@ -38,7 +38,7 @@ impl<R: Runtime> Server<R> {
             config,
             max_connections: usize::MAX,
             nodelay: true,
-            acceptor: Acceptor,
+            acceptor: Acceptor::default(),
             tls_timeout: Some(Duration::from_secs(10)),
             members: Members::new(R::timer()),
             runtime: PhantomData,
@@ -56,6 +56,21 @@ impl<R: Runtime> Server<R> {
     /// for more would only delay them.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
+        self
+    }
+
+    /// Speaks TLS, by rustls with this configuration and its crypto provider. If it has ALPN protocols,
+    /// `http/1.1` should be the only one. By default a server speaks no TLS.
+    #[cfg(feature = "rustls")]
+    pub fn rustls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.acceptor = Acceptor::Rustls(config);
+        self
+    }
+
+    /// Speaks TLS, by the platform's library. By default a server speaks none.
+    #[cfg(feature = "native-tls")]
+    pub fn native_tls(mut self, acceptor: native_tls::TlsAcceptor) -> Self {
+        self.acceptor = Acceptor::NativeTls(acceptor);
         self
     }
 

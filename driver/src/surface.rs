@@ -106,7 +106,8 @@ macro_rules! runtime {
         /// Looks after a [`Server`] while it runs.
         pub type ServerHandle = $crate::ServerHandle<$runtime>;
 
-        /// Connects to a `ws://` or `wss://` URL with the defaults of [`Connector`].
+        /// Connects to a `ws://` or `wss://` URL with the defaults of [`Connector`]. `wss://` needs one of the
+        /// features `webpki-roots`, `rustls-native-certs` and `native-tls`, preferred in this order.
         ///
         /// # Errors
         /// [`Error::Url`], [`Error::Io`], [`Error::Rejected`] with the server's answer if it is no WebSocket,
