@@ -1,10 +1,12 @@
 //! `futures-io` streams and a clock, as the driver wants them.
 
+use core::any::Any;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{IoSlice, Result};
+use std::net::Shutdown;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use sansocket::{Accept, ClientRequest, Config, Instant, Response};
@@ -14,7 +16,7 @@ use sansocket_driver::{Error, Handler, Io};
 #[derive(Debug)]
 pub struct Stream<S>(pub S);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Io for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Io for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
@@ -35,8 +37,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io for Stream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        ready!(Pin::new(&mut self.0).poll_close(cx))?;
+        Poll::Ready(shut_down(&self.0))
     }
+}
+
+/// Closes the writing direction of streams whose `poll_close` does not: async-std's, and those of async-io itself.
+/// Their peers would wait for the end until a timer is up.
+fn shut_down(stream: &dyn Any) -> Result<()> {
+    #[cfg(feature = "async-std")]
+    if let Some(stream) = stream.downcast_ref::<async_std::net::TcpStream>() {
+        return stream.shutdown(Shutdown::Write);
+    }
+    #[cfg(all(feature = "async-std", unix))]
+    if let Some(stream) = stream.downcast_ref::<async_std::os::unix::net::UnixStream>() {
+        return stream.shutdown(Shutdown::Write);
+    }
+    if let Some(stream) = stream.downcast_ref::<async_io::Async<std::net::TcpStream>>() {
+        return stream.get_ref().shutdown(Shutdown::Write);
+    }
+    #[cfg(unix)]
+    if let Some(stream) = stream.downcast_ref::<async_io::Async<std::os::unix::net::UnixStream>>() {
+        return stream.get_ref().shutdown(Shutdown::Write);
+    }
+    Ok(())
 }
 
 /// The system's clock, and an alarm on the reactor that async-std and smol share, which is only set anew when
@@ -87,4 +111,4 @@ impl fmt::Debug for Timer {
     }
 }
 
-sansocket_driver::streams!("`futures-io`", AsyncRead + AsyncWrite);
+sansocket_driver::streams!("`futures-io`", AsyncRead + AsyncWrite + 'static);
