@@ -16,6 +16,8 @@ pub use sansocket_async_std::AsyncStd;
 pub use sansocket_async_std::smol::Smol;
 pub use sansocket_tokio::Tokio;
 
+pub use crate::task::yield_now;
+
 /// An open WebSocket on a runtime's TCP.
 pub type Socket<R> = WebSocket<<R as Runtime>::Tcp, <R as Runtime>::Timer>;
 
@@ -190,16 +192,6 @@ pub fn spawn<R: Runtime, T: Send + 'static>(
         let _ = done.send(future.await);
     });
     async { waiting.await.expect("the task panicked") }
-}
-
-/// Lets other tasks run.
-pub async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        cx.waker().wake_by_ref();
-        if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 /// Listens on a port of this machine; and the URL there.
