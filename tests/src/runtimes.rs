@@ -153,14 +153,19 @@ fn block_on_tokio<T>(future: impl Future<Output = T>) -> T {
 #[macro_export]
 macro_rules! on_each_runtime {
     ($($body:ident),+ $(,)?) => {
-        mod on_tokio {
-            $(#[test] fn $body() { $crate::runtimes::test::<$crate::runtimes::Tokio>(super::$body::<$crate::runtimes::Tokio>()); })+
-        }
-        mod on_async_std {
-            $(#[test] fn $body() { $crate::runtimes::test::<$crate::runtimes::AsyncStd>(super::$body::<$crate::runtimes::AsyncStd>()); })+
-        }
-        mod on_smol {
-            $(#[test] fn $body() { $crate::runtimes::test::<$crate::runtimes::Smol>(super::$body::<$crate::runtimes::Smol>()); })+
+        $crate::on_each_runtime!(@ on_tokio, Tokio, $($body)+);
+        $crate::on_each_runtime!(@ on_async_std, AsyncStd, $($body)+);
+        $crate::on_each_runtime!(@ on_smol, Smol, $($body)+);
+    };
+    (@ $module:ident, $runtime:ident, $($body:ident)+) => {
+        mod $module {
+            use $crate::runtimes::$runtime as Runtime;
+            $(
+                #[test]
+                fn $body() {
+                    $crate::runtimes::test::<Runtime>(super::$body::<Runtime>());
+                }
+            )+
         }
     };
 }

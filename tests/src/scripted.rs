@@ -138,7 +138,7 @@ impl Grip {
         self.end_with(Err(error));
     }
 
-    /// Ends what there is to read after this many more bytes: the peer cannot tell, or is told by an error of its own.
+    /// Ends what there is to read after this many more bytes. If by an error, the peer's writes fail from then on.
     pub fn cut_reads(&self, after: usize, end: Result<(), ErrorKind>) {
         lock(&self.input).cut = Some((after, end));
     }
@@ -195,6 +195,11 @@ impl Grip {
     /// Wakes who waits to write.
     pub fn wake_writer(&self) {
         wake(&mut lock(&self.output).writer);
+    }
+
+    /// Whether the end is gone.
+    pub fn is_dropped(&self) -> bool {
+        lock(&self.input).broken
     }
 
     /// What was done.

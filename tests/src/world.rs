@@ -1,5 +1,5 @@
-//! A runtime that does nothing by itself: tasks run when a test lets them, time passes when a test says so, and who
-//! connects is the test. One for each thread, so that tests do not meet.
+//! A runtime that does nothing by itself: tasks run when a test lets them, time passes when a test says so,
+//! and who connects is the test. One for each thread, so that tests do not meet.
 
 use core::cell::RefCell;
 use core::future::Future;

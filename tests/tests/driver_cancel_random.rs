@@ -1,9 +1,9 @@
-//! Calls that are dropped at random while they wait, on streams that do everything by halves: what a completed call took
-//! or gave arrives once, whole and in order.
+//! Calls that are dropped at random while they wait, on streams that do everything by halves: what a
+//! completed call took or gave arrives once, whole and in order.
 //!
 //! It holds for both roles in each schedule, since one end is a client and the other a server.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 
 use sansocket::{Cause, CloseCode, CloseFrame, Compression, Config, Data, Delivery, Disconnect, Kind};
 use sansocket::{Message, SendError, Side};
@@ -11,6 +11,7 @@ use sansocket_driver::Error;
 use sansocket_tests::pair::Dice;
 use sansocket_tests::scripted::{Alarm, Clock, End, Socket, connect_on, duplex, run_both, serve_on};
 use sansocket_tests::task::{Task, fickle, run_all, yield_now};
+use tokio::sync::oneshot;
 
 const CONFIG: Config = Config::new();
 
@@ -215,7 +216,7 @@ impl Heard {
     }
 
     async fn hear(&mut self, from: &mut impl Receives, once_in: usize) {
-        let whole = *self.whole.get_or_insert(self.dice.below(2) == 0);
+        let whole = *self.whole.get_or_insert_with(|| self.dice.below(2) == 0);
         if whole {
             match fickle(&mut self.dice, once_in, from.recv()).await.transpose().expect("no error") {
                 Some(Some(message)) => self.got(&message.into_bytes()),
@@ -251,16 +252,16 @@ impl Heard {
 
 /// One end: what it says and hears, in one task or two.
 struct Talker {
-    said: RefCell<Said>,
-    heard: RefCell<Heard>,
+    said: Said,
+    heard: Heard,
     /// It is the one to close the connection.
     closes: bool,
-    end: RefCell<Option<Disconnect>>,
+    end: Option<Disconnect>,
 }
 
 /// Both in one task. It never waits with one of them for a peer that may wait for the other.
-async fn talk(talker: &Talker, mut socket: Socket) {
-    let (mut said, mut heard) = (talker.said.borrow_mut(), talker.heard.borrow_mut());
+async fn talk(talker: &mut Talker, mut socket: Socket) {
+    let Talker { said, heard, closes, end } = talker;
     while !said.done || !heard.has_all() {
         if said.done {
             heard.hear(&mut socket, 3).await;
@@ -272,7 +273,7 @@ async fn talk(talker: &Talker, mut socket: Socket) {
             yield_now().await;
         }
     }
-    let end = match talker.closes {
+    *end = match closes {
         true => Some(close(&mut socket, &mut said.dice).await),
         false => {
             while !heard.ended {
@@ -281,7 +282,6 @@ async fn talk(talker: &Talker, mut socket: Socket) {
             socket.disconnect().cloned()
         }
     };
-    *talker.end.borrow_mut() = end;
 }
 
 async fn close(socket: &mut impl Sends, dice: &mut Dice) -> Disconnect {
@@ -292,19 +292,22 @@ async fn close(socket: &mut impl Sends, dice: &mut Dice) -> Disconnect {
     }
 }
 
-async fn talk_by_half(talker: &Talker, mut sender: Sender, through: tokio::sync::oneshot::Receiver<()>) {
-    let mut said = talker.said.borrow_mut();
+async fn talk_by_half(said: &mut Said, mut sender: Sender, through: Option<oneshot::Receiver<()>>) {
     while !said.done {
         said.say(&mut sender, 3).await;
     }
-    if talker.closes {
+    if let Some(through) = through {
         through.await.expect("the other half lives");
         close(&mut sender, &mut said.dice).await;
     }
 }
 
-async fn hear_by_half(talker: &Talker, mut receiver: Receiver, through: tokio::sync::oneshot::Sender<()>) {
-    let mut heard = talker.heard.borrow_mut();
+async fn hear_by_half(
+    heard: &mut Heard,
+    end: &mut Option<Disconnect>,
+    mut receiver: Receiver,
+    through: oneshot::Sender<()>,
+) {
     while !heard.has_all() {
         heard.hear(&mut receiver, 3).await;
     }
@@ -313,7 +316,7 @@ async fn hear_by_half(talker: &Talker, mut receiver: Receiver, through: tokio::s
     while !heard.ended {
         heard.hear(&mut receiver, 3).await;
     }
-    *talker.end.borrow_mut() = receiver.with(|socket| socket.disconnect().cloned());
+    *end = receiver.with(|socket| socket.disconnect().cloned());
 }
 
 /// Tells which schedule it was, if that fails.
@@ -351,29 +354,30 @@ fn schedule(seed: u64, reached: &Reached) {
     assert_eq!(client.connection().agreed().and_then(|agreed| agreed.compression()).is_some(), compressed);
     let lasts = [dice.below(8), dice.below(8)];
     let closer = dice.below(2);
-    let talkers = [0, 1].map(|i| Talker {
-        said: RefCell::new(Said::new(&mut dice, lasts[i])),
-        heard: RefCell::new(Heard::new(&mut dice, lasts[1 - i])),
+    let mut talkers = [0, 1].map(|i| Talker {
+        said: Said::new(&mut dice, lasts[i]),
+        heard: Heard::new(&mut dice, lasts[1 - i]),
         closes: closer == i,
-        end: RefCell::new(None),
+        end: None,
     });
     let mut tasks = Vec::new();
-    for (socket, talker) in [client, server].into_iter().zip(&talkers) {
+    for (socket, talker) in [client, server].into_iter().zip(&mut talkers) {
         if dice.below(2) == 0 {
             tasks.push(Task::new(talk(talker, socket)));
         } else {
-            let ((sender, receiver), (has, waits)) = (socket.split(), tokio::sync::oneshot::channel());
-            tasks.push(Task::new(talk_by_half(talker, sender, waits)));
-            tasks.push(Task::new(hear_by_half(talker, receiver, has)));
+            let ((sender, receiver), (has, waits)) = (socket.split(), oneshot::channel());
+            let Talker { said, heard, closes, end } = talker;
+            tasks.push(Task::new(talk_by_half(said, sender, closes.then_some(waits))));
+            tasks.push(Task::new(hear_by_half(heard, end, receiver, has)));
         }
     }
     run_all(&mut dice, tasks);
     for (talker, peer) in [(&talkers[0], &talkers[1]), (&talkers[1], &talkers[0])] {
-        let (said, heard) = (talker.said.borrow(), peer.heard.borrow());
+        let (said, heard) = (&talker.said, &peer.heard);
         assert!(said.certain.iter().all(|number| heard.numbers.contains(number)));
         assert!(heard.numbers.iter().all(|number| *number <= said.last));
-        reached.count(&said, &heard);
-        let end = talker.end.borrow().clone().expect("it was told");
+        reached.count(said, heard);
+        let end = talker.end.as_ref().expect("it was told");
         assert!(end.is_clean(), "{end:?}");
         let by = if talker.closes { Side::Local } else { Side::Remote };
         assert_eq!(end.cause(), &Cause::Closed(by));

@@ -1,8 +1,8 @@
-//! Streams that end or fail at each byte of a conversation, in either direction, from the first byte of the request on:
-//! both ends come to their end, and what came before was received.
+//! Streams that end or fail at each byte of a conversation, in either direction, from the first byte of the
+//! request on: both ends come to their end, and what came before was received.
 
+use core::cell::RefCell;
 use core::time::Duration;
-use std::cell::RefCell;
 use std::io::ErrorKind;
 
 use sansocket::{Accept, Cause, ClientRequest, CloseCode, Compression, Config, Kind, Message, Side};

@@ -37,7 +37,7 @@ impl Handler for Faulty {
     }
 
     fn open(&mut self, reply: &mut Reply<'_, u32>) -> Outcome {
-        *self.address.lock().unwrap() = Some(reply.address());
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply.address());
         reply.send("before")?;
         self.called("open")
     }
@@ -160,7 +160,7 @@ fn a_panic_in_init_is_answered_with_500() {
     assert_eq!(scene.notes.get(), ["init", "error in init"], "`close` belongs to `open`");
 }
 
-/// Panics before it has a future to return, or when that has waited.
+/// Panics before it has a future to return, which no `async fn` does, or when that has waited.
 struct Hasty {
     at_once: bool,
     notes: Notes,
@@ -169,7 +169,6 @@ struct Hasty {
 impl Handler for Hasty {
     type Info = ();
 
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` does nothing before it is polled")]
     fn init(&mut self, _: Request) -> impl Future<Output = Decision> + Send {
         assert!(!self.at_once, "at once");
         async {

@@ -1,5 +1,5 @@
-//! The tokio adapter on tokio's own clock, which leaps ahead when nothing else is to be done. What needs no clock is in
-//! `adapters_*`, for all runtimes.
+//! The tokio adapter on tokio's own clock, which leaps ahead when nothing else is to be done. What needs no
+//! clock is in `adapters_*`, for all runtimes.
 #![cfg(not(miri))]
 
 use core::time::Duration;
