@@ -185,7 +185,9 @@ impl Said {
             }
             Some(Ok(())) => {}
             // The one that was dropped had queued it.
-            Some(Err(Error::Send(SendError::NoMessageInProgress | SendError::Closed))) if self.finishing => {}
+            Some(Err(Error::Send(SendError::NoMessageInProgress))) if self.finishing => {}
+            // The peer has closed, as it may once it has the last one.
+            Some(Err(Error::Send(SendError::Closed))) if self.next == self.last => {}
             Some(Err(error)) => panic!("{error:?}"),
         }
         (self.pushed, self.finishing) = (None, false);
