@@ -112,13 +112,24 @@ struct Said {
     finishing: bool,
     /// Those that a completed call took.
     certain: Vec<usize>,
+    /// It leaves it to the other half to write the end of what it has queued.
+    leaves: bool,
     done: bool,
 }
 
 impl Said {
     fn new(dice: &mut Dice, messages: usize) -> Self {
         let (dice, certain) = (Dice::new(dice.roll()), Vec::new());
-        Self { dice, next: 0, last: messages, pushed: None, finishing: false, certain, done: false }
+        Self {
+            dice,
+            next: 0,
+            last: messages,
+            pushed: None,
+            finishing: false,
+            certain,
+            leaves: false,
+            done: false,
+        }
     }
 
     fn took(&mut self) {
@@ -130,6 +141,10 @@ impl Said {
     async fn say(&mut self, out: &mut impl Sends, once_in: usize) {
         if let Some(pushed) = self.pushed {
             return self.go_on(out, pushed, once_in).await;
+        }
+        if self.next > self.last && self.leaves {
+            self.done = true;
+            return;
         }
         if self.next > self.last {
             // Once the peer has it all it may close.
@@ -369,6 +384,7 @@ fn schedule(seed: u64, reached: &Reached) {
         } else {
             let ((sender, receiver), (has, waits)) = (socket.split(), oneshot::channel());
             let Talker { said, heard, closes, end } = talker;
+            said.leaves = dice.below(2) == 0;
             tasks.push(Task::new(talk_by_half(said, sender, closes.then_some(waits))));
             tasks.push(Task::new(hear_by_half(heard, end, receiver, has)));
         }
