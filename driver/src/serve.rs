@@ -99,7 +99,9 @@ where
     if members.is_some_and(|members| members.end() > End::No) {
         return refuse(incoming, Response::new(Status::SERVICE_UNAVAILABLE)).await;
     }
-    match guard_async(handler.init(incoming.request().clone())).await {
+    let request = incoming.request().clone();
+    // Also what `init` does before it has a future.
+    match guard_async(async { handler.init(request).await }).await {
         Ok(Decision::Accept(accept)) => Ok((incoming.accept_socket(accept).await?, handler)),
         Ok(Decision::Respond(response)) => refuse(incoming, response).await,
         Err(panic) => {

@@ -3,16 +3,23 @@
 
 pub mod clock;
 pub mod compressed;
+#[cfg(not(miri))]
+pub mod echo;
 pub mod heads;
 pub mod inflate;
 pub mod lab;
 pub mod meter;
 pub mod pair;
+#[cfg(not(miri))]
+pub mod raw;
+#[cfg(not(miri))]
+pub mod runtimes;
 pub mod scripted;
 pub mod splits;
 pub mod stage;
 pub mod task;
 pub mod wire;
+pub mod world;
 
 pub use pair::Pair;
 pub use splits::{Record, at_every_split};

@@ -69,6 +69,8 @@ struct Pipe {
     bytes: VecDeque<u8>,
     room: usize,
     end: Option<Result<(), ErrorKind>>,
+    /// So many more bytes can be read before the end, whatever is written.
+    cut: Option<(usize, Result<(), ErrorKind>)>,
     /// Nobody reads any more.
     broken: bool,
     reader: Option<Waker>,
@@ -104,8 +106,8 @@ pub fn duplex(room: usize) -> [(End, Grip); 2] {
 }
 
 fn pipe(room: usize) -> Arc<Mutex<Pipe>> {
-    let (bytes, end, broken, reader, writer) = Default::default();
-    Arc::new(Mutex::new(Pipe { bytes, room, end, broken, reader, writer }))
+    let (bytes, end, cut, broken, reader, writer) = Default::default();
+    Arc::new(Mutex::new(Pipe { bytes, room, end, cut, broken, reader, writer }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,6 +136,11 @@ impl Grip {
     /// Ends what there is to read, with an error.
     pub fn fail_reads(&self, error: ErrorKind) {
         self.end_with(Err(error));
+    }
+
+    /// Ends what there is to read after this many more bytes. If by an error, the peer's writes fail from then on.
+    pub fn cut_reads(&self, after: usize, end: Result<(), ErrorKind>) {
+        lock(&self.input).cut = Some((after, end));
     }
 
     /// Lets writes fail once this many bytes were written, from the log's beginning.
@@ -188,6 +195,11 @@ impl Grip {
     /// Wakes who waits to write.
     pub fn wake_writer(&self) {
         wake(&mut lock(&self.output).writer);
+    }
+
+    /// Whether the end is gone.
+    pub fn is_dropped(&self) -> bool {
+        lock(&self.input).broken
     }
 
     /// What was done.
@@ -260,7 +272,17 @@ impl Io for End {
             Err(Refrain::Wait) => 0,
             Err(Refrain::Return(result)) => return result,
         };
-        let n = most.min(pipe.bytes.len());
+        let mut n = most.min(pipe.bytes.len());
+        if let Some((left, end)) = &mut pipe.cut {
+            n = n.min(*left);
+            *left -= n;
+            if n == 0 && *left == 0 && most > 0 {
+                let end = *end;
+                pipe.broken = end.is_err();
+                wake(&mut pipe.writer);
+                return Poll::Ready(end.map(|()| 0).map_err(io::Error::from));
+            }
+        }
         if n == 0 {
             if most > 0
                 && let Some(end) = pipe.end

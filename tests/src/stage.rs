@@ -80,6 +80,10 @@ impl Handler for Actor {
         (self.act)(Call::Info(info), reply)
     }
 
+    fn error(&mut self, error: &(dyn core::error::Error + Send + Sync + 'static)) {
+        self.notes.push(format!("error {error}"));
+    }
+
     fn close(&mut self, disconnect: &Disconnect) {
         self.notes.push(format!("close {:?}", disconnect.cause()));
     }

@@ -84,3 +84,56 @@ pub fn run_both<A, B>(dice: &mut Dice, a: impl Future<Output = A>, b: impl Futur
     }
     panic!("no end")
 }
+
+/// Runs tasks, in an order that is left to chance. Each is only polled when it was woken.
+#[track_caller]
+pub fn run_all(dice: &mut Dice, mut tasks: Vec<Task<'_, ()>>) {
+    tasks.retain_mut(|task| task.poll().is_pending());
+    for _ in 0..1_000_000 {
+        let woken: Vec<_> = (0..tasks.len()).filter(|i| tasks[*i].is_woken()).collect();
+        if woken.is_empty() {
+            assert!(tasks.is_empty(), "{} are asleep for ever", tasks.len());
+            return;
+        }
+        let chosen = dice.pick(&woken);
+        if tasks[chosen].poll().is_ready() {
+            drop(tasks.remove(chosen));
+        }
+    }
+    panic!("no end");
+}
+
+/// A future that may be dropped when it waits.
+pub struct Fickle<'d, F> {
+    future: Pin<Box<F>>,
+    dice: &'d mut Dice,
+    once_in: usize,
+}
+
+/// A future that is dropped once in so many times that it waits: it comes to `None` then.
+pub fn fickle<F: Future>(dice: &mut Dice, once_in: usize, future: F) -> Fickle<'_, F> {
+    Fickle { future: Box::pin(future), dice, once_in }
+}
+
+impl<F: Future> Future for Fickle<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { future, dice, once_in } = &mut *self;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if dice.below(*once_in) == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Lets other tasks run.
+pub async fn yield_now() {
+    let mut yielded = false;
+    core::future::poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

@@ -1,16 +1,13 @@
-//! Futures that are dropped while they wait, and tasks that share a connection: nothing is lost, repeated or forgotten.
+//! Futures that are dropped while they wait, at each place where they do: nothing is lost, repeated or torn.
 
 use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::Poll;
 use std::io::ErrorKind;
 
-use sansocket::{Cause, CloseCode, Config, Disconnect, Message, Role, Side};
+use sansocket::{CloseCode, Config, Delivery, Kind, Message, Role, SendError};
+use sansocket_driver::Error;
 use sansocket_tests::ROLES;
-use sansocket_tests::pair::Dice;
-use sansocket_tests::scripted::{
-    Clock, Scene, Socket, Step, Task, connect_on, duplex, open, run, run_both, serve_on,
-};
+use sansocket_tests::scripted::{Scene, Step, Task, open, run};
 use sansocket_tests::wire::{BINARY, CLOSE, CONTINUATION, PING, TEXT, close, fragment, frame, parse};
 
 const CONFIG: Config = Config::new();
@@ -211,153 +208,136 @@ fn a_close_that_is_dropped_anywhere_goes_on_where_it_was() {
     }
 }
 
-/// A future that may be dropped when it waits.
-struct Fickle<'d, F> {
-    future: Pin<Box<F>>,
-    dice: &'d mut Dice,
-    /// Of this many times that it waits, it is dropped once.
-    once_in: usize,
-}
-
-impl<F: Future> Future for Fickle<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.future.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if self.once_in > 0 && self.dice.roll().is_multiple_of(self.once_in as u64) => {
-                Poll::Ready(None)
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-fn fickle<F: Future>(dice: &mut Dice, once_in: usize, future: F) -> Fickle<'_, F> {
-    Fickle { future: Box::pin(future), dice, once_in }
-}
-
-/// The `number`th message of a side: no two are the same.
-fn numbered(number: usize, lens: &[usize]) -> Vec<u8> {
-    let len = lens[number % lens.len()];
-    [&number.to_be_bytes()[..], &vec![number.to_le_bytes()[0]; len]].concat()
-}
-
-/// Sends the messages up to `sends` and receives `receives`, in any order, dropping futures all the while.
-async fn talk(socket: &mut Socket, dice: &mut Dice, lens: &[usize], sends: usize, receives: usize) {
-    let (mut sent, mut received) = (0, 0);
-    while sent < sends || received < receives {
-        match dice.below(3) {
-            0 if sent < sends => {
-                if let Some(result) = fickle(dice, 3, socket.feed(numbered(sent, lens))).await {
-                    result.unwrap();
-                    sent += 1;
+#[test]
+fn a_recv_data_that_is_dropped_anywhere_loses_no_piece() {
+    for (role, delivery) in
+        ROLES.into_iter().flat_map(|role| [(role, Delivery::Whole), (role, Delivery::Streaming)])
+    {
+        let stream = [
+            frame(role, TEXT, "whole"),
+            fragment(role, BINARY, [1; 40]),
+            frame(role, PING, "between"),
+            frame(role, CONTINUATION, [2; 30]),
+            frame(role, BINARY, ""),
+            close(role, 1000, "done"),
+        ]
+        .concat();
+        let places = at_every_await(|dropper| {
+            let mut scene = open_by_halves(role, &CONFIG.delivery(delivery));
+            scene.grip.give(&stream);
+            scene.grip.end();
+            let (mut messages, mut message) = (Vec::new(), None);
+            while let Some(data) = insist!(dropper, scene.socket.recv_data()).unwrap() {
+                assert_eq!(data.first, message.is_none());
+                message.get_or_insert_with(Vec::new).extend_from_slice(&data.payload);
+                if data.last {
+                    messages.push((data.kind, message.take().unwrap()));
                 }
             }
-            1 => {
-                // Waiting for the peer to read, without reading, is how two ends come to wait for each other.
-                let _ = fickle(dice, 1, socket.flush()).await;
-            }
-            _ if received < receives => {
-                // Nor does it wait for a peer that waits for messages of its own.
-                let once_in = if sent < sends { 1 } else { 3 };
-                if let Some(result) = fickle(dice, once_in, socket.recv()).await {
-                    let message = result.unwrap().expect("more are to come");
-                    assert_eq!(message.into_bytes(), numbered(received, lens));
-                    received += 1;
-                }
-            }
-            _ => {}
-        }
-        if received == receives && fickle(dice, 4, socket.flush()).await.is_some_and(|result| result.is_err())
-        {
-            panic!("it is open");
-        }
-    }
-}
-
-async fn close_down(socket: &mut Socket, dice: &mut Dice) -> Disconnect {
-    loop {
-        if let Some(disconnect) = fickle(dice, 3, socket.close(CloseCode::NORMAL_CLOSURE)).await {
-            return disconnect;
-        }
-    }
-}
-
-async fn wait_for_end(socket: &mut Socket, dice: &mut Dice) -> Vec<Message<'static>> {
-    let mut messages = Vec::new();
-    loop {
-        match fickle(dice, 3, socket.recv()).await {
-            None => {}
-            Some(Ok(Some(message))) => messages.push(message),
-            Some(Ok(None)) => return messages,
-            Some(Err(error)) => panic!("{error:?}"),
-        }
+            let fragments = [[1; 40].to_vec(), [2; 30].to_vec()].concat();
+            let expected =
+                [(Kind::Text, b"whole".to_vec()), (Kind::Binary, fragments), (Kind::Binary, Vec::new())];
+            assert_eq!(messages, expected);
+            scene.grip.log().written
+        });
+        assert!(places > 20, "{places}");
     }
 }
 
 #[test]
-fn messages_arrive_once_and_in_order_under_10_000_random_schedules() {
-    const LENS: [usize; 9] = [0, 1, 50, 117, 118, 125, 300, 7, 17_000];
-    for seed in 0..10_000 {
-        let mut dice = Dice::new(seed);
-        // Heavy traffic both ways needs room in the outboxes; one way it may run against a full one.
-        let (water, sends) = dice.pick(&[(1 << 20, [5, 5]), (100, [8, 0]), (100, [0, 8]), (1, [6, 0])]);
-        let lens = if dice.below(50) == 0 { &LENS[..] } else { &LENS[..8] };
-        let config = CONFIG.high_water(water).auto_fragment(dice.pick(&[None, None, Some(40)]));
-        let [(one, grip_one), (other, grip_other)] = duplex(dice.pick(&[1, 7, 100, 10_000]));
-        grip_one.at_random(dice.roll());
-        grip_other.at_random(dice.roll());
-        let (mut client_dice, mut server_dice) = (Dice::new(dice.roll()), Dice::new(dice.roll()));
-        let clock = Clock::new();
-        let client = async {
-            let mut socket = connect_on(one, &clock, &config).await;
-            talk(&mut socket, &mut client_dice, lens, sends[0], sends[1]).await;
-            close_down(&mut socket, &mut client_dice).await
-        };
-        let server = async {
-            let mut socket = serve_on(other, &clock, &config).await;
-            talk(&mut socket, &mut server_dice, lens, sends[1], sends[0]).await;
-            assert_eq!(wait_for_end(&mut socket, &mut server_dice).await, [], "seed {seed}");
-            socket.disconnect().unwrap().clone()
-        };
-        let (client, server) = run_both(&mut dice, client, server);
-        assert!(client.is_clean() && server.is_clean(), "seed {seed}: {client:?}, {server:?}");
-        assert_eq!(server.cause(), &Cause::Closed(Side::Remote));
+fn a_recv_that_puts_pieces_together_loses_none_when_it_is_dropped() {
+    for role in ROLES {
+        let stream =
+            [fragment(role, BINARY, [1; 40]), frame(role, CONTINUATION, [2; 30]), frame(role, TEXT, "next")];
+        let places = at_every_await(|dropper| {
+            let mut scene = open_by_halves(role, &CONFIG.delivery(Delivery::Streaming));
+            scene.grip.give(stream.concat());
+            let first = insist!(dropper, scene.socket.recv()).unwrap().unwrap();
+            assert_eq!(first.as_bytes(), [[1; 40].to_vec(), [2; 30].to_vec()].concat());
+            assert_eq!(insist!(dropper, scene.socket.recv()).unwrap(), Some(Message::from("next")));
+        });
+        assert!(places > 20, "{places}");
     }
 }
 
 #[test]
-fn a_send_that_is_dropped_at_random_arrives_once_or_not_at_all() {
-    for seed in 0..2_000 {
-        let mut dice = Dice::new(seed);
-        let config = CONFIG.high_water(dice.pick(&[1, 50, 500]));
-        let [(one, grip_one), (other, grip_other)] = duplex(dice.pick(&[1, 7, 100]));
-        grip_one.at_random(dice.roll());
-        grip_other.at_random(dice.roll());
-        let (mut client_dice, mut server_dice) = (Dice::new(dice.roll()), Dice::new(dice.roll()));
-        let clock = Clock::new();
-        let client = async {
-            let mut socket = connect_on(one, &clock, &config).await;
-            let mut done = Vec::new();
-            for i in 0..8 {
-                if fickle(&mut client_dice, 3, socket.send(numbered(i, &[1, 60, 200]))).await.is_some() {
-                    done.push(i);
-                }
+fn what_a_dropped_recv_has_put_together_recv_data_gives_as_a_piece() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.delivery(Delivery::Streaming));
+        scene.grip.give(fragment(role, TEXT, "begin"));
+        let mut waiting = Task::new(scene.socket.recv());
+        assert!(waiting.settle().is_pending());
+        drop(waiting);
+        scene.grip.give(frame(role, CONTINUATION, "end"));
+        let (mut whole, mut firsts) = (Vec::new(), Vec::new());
+        loop {
+            let data = run(scene.socket.recv_data()).unwrap().unwrap();
+            firsts.push(data.first);
+            whole.extend_from_slice(&data.payload);
+            if data.last {
+                break;
             }
-            (done, close_down(&mut socket, &mut client_dice).await)
-        };
-        let server = async {
-            let mut socket = serve_on(other, &clock, &config).await;
-            wait_for_end(&mut socket, &mut server_dice).await
-        };
-        let ((done, disconnect), messages) = run_both(&mut dice, client, server);
-        assert!(disconnect.is_clean(), "seed {seed}");
-        let came: Vec<_> = (0..8)
-            .filter(|i| messages.iter().any(|message| message.as_bytes() == numbered(*i, &[1, 60, 200])))
-            .collect();
-        assert_eq!(came.len(), messages.len(), "seed {seed}: {came:?} once each");
-        assert!(messages.is_sorted_by_key(|message| message.as_bytes()[7]), "seed {seed}");
-        assert!(done.iter().all(|i| came.contains(i)), "seed {seed}: {done:?} were sent, {came:?} came");
+        }
+        assert_eq!(String::from_utf8_lossy(&whole), "beginend", "the message has lost its beginning");
+        assert!(firsts[0] && firsts[1..].iter().all(|first| !first));
+    }
+}
+
+#[test]
+fn pieces_are_sent_once_wherever_a_push_or_a_finish_is_dropped() {
+    for role in ROLES {
+        let places = at_every_await(|dropper| {
+            let mut scene = open_by_halves(role, &CONFIG.high_water(20));
+            scene.socket.begin(Kind::Binary).unwrap();
+            for i in 0..6 {
+                insist!(dropper, scene.socket.push(&[i; 15])).unwrap();
+            }
+            // It was queued if it is in progress no more.
+            match insist!(dropper, scene.socket.finish(&[6; 15])) {
+                Ok(()) => {}
+                Err(Error::Send(SendError::NoMessageInProgress)) if dropper.dropped => {
+                    insist!(dropper, scene.socket.flush()).unwrap();
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+            let frames = parse(&scene.grip.log().written);
+            let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.payload.clone()).collect();
+            assert_eq!(bytes, (0..7).flat_map(|i| [i; 15]).collect::<Vec<_>>());
+            assert_eq!(frames.iter().filter(|frame| frame.first & 0x80 != 0).count(), 1);
+        });
+        assert!(places > 20, "{places}");
+    }
+}
+
+#[test]
+fn halves_are_as_safe_to_drop_as_the_whole() {
+    for role in ROLES {
+        let places = at_every_await(|dropper| {
+            let Scene { socket, grip, .. } = open_by_halves(role, &CONFIG.high_water(20));
+            let (mut sender, mut receiver) = socket.split();
+            grip.give(
+                [frame(role, PING, "p"), frame(role, TEXT, "in"), frame(role, BINARY, [3; 40])].concat(),
+            );
+            for i in 0..4_u8 {
+                insist!(dropper, sender.feed(vec![i; 15])).unwrap();
+                insist!(dropper, sender.flush()).unwrap();
+            }
+            assert_eq!(insist!(dropper, receiver.recv()).unwrap(), Some(Message::from("in")));
+            assert_eq!(insist!(dropper, receiver.recv_data()).unwrap().unwrap().payload, [3; 40].to_vec());
+            insist!(dropper, sender.flush()).unwrap();
+            grip.give(close(role, 1001, ""));
+            grip.end();
+            assert!(insist!(dropper, sender.close(CloseCode::GOING_AWAY)).is_clean());
+            assert!(matches!(insist!(dropper, receiver.recv()), Ok(None)));
+            let frames = parse(&grip.log().written);
+            let order: Vec<_> = frames
+                .iter()
+                .filter(|frame| frame.first & 0x0F == BINARY)
+                .map(|frame| frame.payload[0])
+                .collect();
+            assert_eq!(order, [0, 1, 2, 3]);
+            assert_eq!(frames.iter().filter(|frame| frame.first & 0x0F == CLOSE).count(), 1);
+        });
+        assert!(places > 20, "{places}");
     }
 }

@@ -10,7 +10,7 @@ use sansocket::{CloseCode, Config, Message};
 use sansocket_tests::ROLES;
 use sansocket_tests::pair::Dice;
 use sansocket_tests::scripted::{Clock, Scene, Task, connect_on, duplex, open, run_both, serve_on};
-use sansocket_tests::wire::{PING, PONG, TEXT, close, frame, parse};
+use sansocket_tests::wire::{CLOSE, PING, PONG, TEXT, close, frame, parse};
 
 const CONFIG: Config = Config::new();
 
@@ -185,5 +185,58 @@ fn when_one_closes_the_other_is_told_the_end() {
         }
         assert!(reader.is_woken());
         assert!(matches!(reader.settle(), Poll::Ready(None)));
+    }
+}
+
+/// Halves whose receiver waits for the peer.
+macro_rules! waiting_halves {
+    ($scene:ident, $sender:ident, $reader:ident, $role:expr) => {
+        let $scene = open($role, &CONFIG);
+        let (mut $sender, mut receiver) = $scene.socket.split();
+        let mut $reader = Task::new(receiver.recv());
+        assert!($reader.settle().is_pending());
+    };
+}
+
+#[test]
+fn a_close_that_the_sender_starts_the_receiver_goes_through_with() {
+    for role in ROLES {
+        waiting_halves!(scene, sender, reader, role);
+        sender.start_close(CloseCode::NORMAL_CLOSURE);
+        assert!(reader.is_woken(), "nobody writes the Close");
+        assert!(reader.settle().is_pending());
+        assert_eq!(payloads(&scene.grip, CLOSE), 1);
+        scene.grip.give(close(role, 1000, ""));
+        scene.grip.end();
+        assert!(matches!(reader.settle(), Poll::Ready(Ok(None))));
+    }
+}
+
+#[test]
+fn a_ping_or_probe_that_the_sender_queues_the_receiver_writes() {
+    for role in ROLES {
+        for probes in [false, true] {
+            waiting_halves!(scene, sender, reader, role);
+            if probes { sender.probe() } else { sender.ping(b"?") }.unwrap();
+            assert!(reader.is_woken(), "nobody writes the Ping");
+            assert!(reader.settle().is_pending());
+            assert_eq!(payloads(&scene.grip, PING), 1);
+        }
+    }
+}
+
+#[test]
+fn what_is_fed_when_the_receiver_has_just_looked_is_written_by_it() {
+    for role in ROLES {
+        waiting_halves!(scene, sender, reader, role);
+        // `feed` in its two steps. The receiver may run on another thread between them.
+        let mut room = Task::new(poll_fn(|cx| sender.poll_ready_unpin(cx)));
+        assert!(matches!(room.poll(), Poll::Ready(Ok(()))));
+        drop(room);
+        assert!(reader.settle().is_pending());
+        sender.start_send_unpin(Message::from("out")).unwrap();
+        assert!(reader.is_woken(), "nobody writes it");
+        assert!(reader.settle().is_pending());
+        assert_eq!(payloads(&scene.grip, TEXT), 1);
     }
 }
