@@ -52,7 +52,8 @@ struct State {
     leaving: Vec<Waker>,
     /// Who waits for the end to begin.
     ending: Vec<Waker>,
-    aborted: usize,
+    /// How many there were when they were to close, and when they had to be gone.
+    told: [usize; 2],
 }
 
 #[derive(Debug)]
@@ -83,24 +84,29 @@ impl Members {
             closed: false,
             leaving: Vec::new(),
             ending: Vec::new(),
-            aborted: 0,
+            told: [0; 2],
         };
         let clock = Box::new(move || clock.now());
         Arc::new(Self { clock, end: AtomicU8::new(End::No as u8), state: Mutex::new(state) })
     }
 
-    pub(crate) fn join(self: &Arc<Self>) -> (Member, Alarm) {
-        let place = self.lock().places.insert(Place { task: Waker::noop().clone(), alarm: NEVER });
-        (Member(Arc::clone(self), place), Alarm { members: Arc::clone(self), place, at: NEVER })
+    /// A place, unless the end has begun.
+    pub(crate) fn join(self: &Arc<Self>) -> Option<(Member, Alarm)> {
+        let mut state = self.lock();
+        if self.end() > End::No {
+            return None;
+        }
+        let place = state.places.insert(Place { task: Waker::noop().clone(), alarm: NEVER });
+        Some((Member(Arc::clone(self), place), Alarm { members: Arc::clone(self), place, at: NEVER }))
     }
 
     pub(crate) fn count(&self) -> usize {
         self.lock().places.len()
     }
 
-    /// How many were there when all had to be gone.
-    pub(crate) fn aborted(&self) -> usize {
-        self.lock().aborted
+    /// How many there were when they were to close, and when they had to be gone.
+    pub(crate) fn told(&self) -> [usize; 2] {
+        self.lock().told
     }
 
     pub(crate) fn end(&self) -> End {
@@ -117,8 +123,10 @@ impl Members {
         if self.end.fetch_max(end as u8, Ordering::AcqRel) >= end as u8 {
             return;
         }
-        if end == End::Abort {
-            state.aborted = state.places.len();
+        match end {
+            End::No => {}
+            End::Close => state.told[0] = state.places.len(),
+            End::Abort => state.told[1] = state.places.len(),
         }
         let mut wakers: Vec<Waker> = state.places.iter().map(|(_, place)| place.task.clone()).collect();
         wakers.append(&mut state.ending);
@@ -333,7 +341,7 @@ mod tests {
         }
 
         fn join(&self) -> (Member, Alarm, Arc<Count>) {
-            let (member, alarm) = self.members.join();
+            let (member, alarm) = self.members.join().unwrap();
             let count = Arc::<Count>::default();
             member.begin(&Context::from_waker(&Arc::clone(&count).into()));
             (member, alarm, count)
@@ -455,7 +463,7 @@ mod tests {
         assert!(scene.members.poll_count(&mut cx, 0).is_pending());
         scene.members.set_end(End::Abort);
         scene.members.set_end(End::Close);
-        assert_eq!((other.end(), scene.members.aborted()), (End::Abort, 1));
+        assert_eq!((other.end(), scene.members.told()), (End::Abort, [2, 1]));
         drop(other);
         assert!(pin!(poll_fn(|cx| scene.members.poll_count(cx, 0))).poll(&mut cx).is_ready());
     }

@@ -69,17 +69,17 @@ where
     I: Io + Unpin + Send + 'static,
     H: Handler + Send + 'static,
 {
-    /// Serves one of a server's connections, whose stream comes after a handshake of its own. It must be polled by
-    /// one task only.
+    /// Serves one of a server's connections, whose stream comes after a handshake of its own; not if the server is
+    /// to end. It must be polled by one task only.
     pub(crate) fn member(
         io: impl Future<Output = io::Result<I>> + Send + 'static,
         config: Arc<Config>,
         handler: H,
         members: &Arc<Members>,
-    ) -> Self {
-        let (member, alarm) = members.join();
+    ) -> Option<Self> {
+        let (member, alarm) = members.join()?;
         let opening = open(io, alarm, config, handler, Some(Arc::clone(members)));
-        Self { phase: Phase::Opening(Box::pin(opening)), member: Some(member) }
+        Some(Self { phase: Phase::Opening(Box::pin(opening)), member: Some(member) })
     }
 }
 

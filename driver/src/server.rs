@@ -110,7 +110,9 @@ impl<R: Runtime> Server<R> {
                     // A stream that is gone already shows itself when it is read.
                     let _ = R::set_nodelay(&stream, self.nodelay);
                     let stream = accept_tls::<R>(self.acceptor.clone(), stream, self.tls_timeout);
-                    R::spawn(Task(Serve::member(stream, Arc::clone(&config), make(peer), &self.members)));
+                    let config = Arc::clone(&config);
+                    let Some(serve) = Serve::member(stream, config, make(peer), &self.members) else { break };
+                    R::spawn(Task(serve));
                 }
                 // The client was gone before we came to it.
                 Err(error) if is_clients_own(error.kind()) => {}
@@ -215,14 +217,13 @@ impl<R: Runtime> ServerHandle<R> {
     pub async fn shutdown(&self, patience: Duration) -> Shutdown {
         let members = &self.members;
         members.set_end(End::Close);
-        let all = members.count();
         let empty = || poll_fn(|cx| members.poll_count(cx, 0));
         if within::<R, _>(Some(patience), empty()).await.is_err() {
             members.set_end(End::Abort);
             empty().await;
         }
-        let aborted = members.aborted();
-        Shutdown { closed: all.saturating_sub(aborted), aborted }
+        let [told, aborted] = members.told();
+        Shutdown { closed: told - aborted, aborted }
     }
 }
 

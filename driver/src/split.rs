@@ -71,8 +71,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     /// # Cancel safety
     /// If this is dropped, the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        self.room().await?;
-        self.queue(|connection| connection.send(message))
+        self.feed_with(|connection| connection.send(message)).await
     }
 
     /// As [`WebSocket::feed_prepared`].
@@ -83,8 +82,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     /// # Cancel safety
     /// If this is dropped, the message is not queued.
     pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
-        self.room().await?;
-        self.queue(|connection| connection.send_prepared(message))
+        self.feed_with(|connection| connection.send_prepared(message)).await
     }
 
     /// As [`WebSocket::feed_plain`].
@@ -96,8 +94,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     /// If this is dropped, the message is not queued.
     #[cfg(feature = "deflate")]
     pub async fn feed_plain(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        self.room().await?;
-        self.queue(|connection| connection.send_plain(message))
+        self.feed_with(|connection| connection.send_plain(message)).await
     }
 
     /// As [`WebSocket::begin`].
@@ -116,8 +113,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     /// # Cancel safety
     /// If this is dropped, the piece is not queued.
     pub async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.room().await?;
-        self.queue(|connection| connection.push(piece))
+        self.feed_with(|connection| connection.push(piece)).await
     }
 
     /// As [`WebSocket::finish`].
@@ -128,8 +124,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     /// # Cancel safety
     /// As there: the piece is queued whole or not at all.
     pub async fn finish(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.room().await?;
-        self.queue(|connection| connection.finish(piece))?;
+        self.feed_with(|connection| connection.finish(piece)).await?;
         self.flush().await
     }
 
@@ -179,8 +174,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
         work(&mut lock(&self.0))
     }
 
-    async fn room(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| lock(&self.0).poll_room(cx)).await
+    async fn feed_with(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let mut work = Some(work);
+        poll_fn(|cx| lock(&self.0).poll_feed(cx, &mut work)).await
     }
 
     fn queue(&mut self, work: impl FnOnce(&mut Connection) -> Result<(), SendError>) -> Result<(), Error> {

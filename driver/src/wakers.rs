@@ -58,6 +58,13 @@ impl Wakers {
             other.wake_by_ref();
         }
     }
+
+    /// Something was queued, and nobody is about to write it but who waits to receive.
+    pub(crate) fn wake_receiver(&self) {
+        if let Some(receiver) = &self.receive {
+            receiver.wake_by_ref();
+        }
+    }
 }
 
 impl Wake for Both {

@@ -31,7 +31,7 @@ pub struct WebSocket<I, T> {
     socket: Socket<I, T>,
     wakers: Wakers,
     /// What has come of a message in pieces.
-    pieces: Option<Vec<u8>>,
+    pieces: Option<(Kind, Vec<u8>)>,
     /// The end was told.
     ended: bool,
 }
@@ -75,8 +75,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     }
 
     /// The next piece of a message ([`Delivery::Streaming`](sansocket::Delivery::Streaming)), as it came; in
-    /// [`Delivery::Whole`](sansocket::Delivery::Whole), a message in one piece. `None` once the connection was
-    /// closed in order.
+    /// [`Delivery::Whole`](sansocket::Delivery::Whole), a message in one piece. What a [`recv`](Self::recv) that was
+    /// dropped has of a message is its first piece. `None` once the connection was closed in order.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -111,8 +111,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Cancel safety
     /// If this is dropped, the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(|connection| connection.send(message))
+        self.feed_with(|connection| connection.send(message)).await
     }
 
     /// Queues a message that goes to many connections, as [`feed`](Self::feed) does.
@@ -123,8 +122,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Cancel safety
     /// If this is dropped, the message is not queued.
     pub async fn feed_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(|connection| connection.send_prepared(message))
+        self.feed_with(|connection| connection.send_prepared(message)).await
     }
 
     /// Queues a message as [`feed`](Self::feed) does, and never compresses it: for one that has a secret in
@@ -137,8 +135,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// If this is dropped, the message is not queued.
     #[cfg(feature = "deflate")]
     pub async fn feed_plain(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(|connection| connection.send_plain(message))
+        self.feed_with(|connection| connection.send_plain(message)).await
     }
 
     /// Begins a message that is sent in pieces, and whose length need not be known: [`push`](Self::push) them, and
@@ -158,8 +155,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Cancel safety
     /// If this is dropped, the piece is not queued.
     pub async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(|connection| connection.push(piece))
+        self.feed_with(|connection| connection.push(piece)).await
     }
 
     /// Sends the last piece of the message, which may be empty, and writes all that is queued.
@@ -170,8 +166,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Cancel safety
     /// As [`send`](Self::send): the piece is queued whole or not at all.
     pub async fn finish(&mut self, piece: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.queue(|connection| connection.finish(piece))?;
+        self.feed_with(|connection| connection.finish(piece)).await?;
         self.flush().await
     }
 
@@ -206,6 +201,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         let now = self.socket.now();
         // An error tells that it is closing already.
         let _ = self.socket.connection.close(now, frame);
+        self.wakers.wake_receiver();
     }
 
     /// Queues a Ping; [`flush`](Self::flush) or [`recv`](Self::recv) writes it. Its Pong goes by in silence: for a
@@ -321,7 +317,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         if self.ended {
             return Poll::Ready(Ok(None));
         }
-        self.pieces = None;
+        if let Some((kind, begun)) = self.pieces.take() {
+            return Poll::Ready(Ok(Some(Data { kind, payload: begun.into(), first: true, last: false })));
+        }
         let waker = self.wakers.begin(Side::Receive, cx);
         let piece = self.socket.poll_events(&mut Context::from_waker(&waker), |_, _, event| match event {
             Event::Message(message) => ControlFlow::Break(whole(message)),
@@ -341,11 +339,43 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         })
     }
 
+    async fn feed_with(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let mut work = Some(work);
+        poll_fn(|cx| self.poll_feed(cx, &mut work)).await
+    }
+
+    /// Waits for room, and then queues; what waits to receive learns that there is something to write.
+    pub(crate) fn poll_feed<W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: &mut Option<W>,
+    ) -> Poll<Result<(), Error>>
+    where
+        W: FnOnce(&mut Connection) -> Result<(), SendError>,
+    {
+        let most = self.socket.connection.high_water();
+        let queued = self.polled(Side::Send, cx, |socket, cx| match socket.poll_room(cx, most) {
+            Poll::Ready(Ok(())) => {
+                let work = work.take();
+                Poll::Ready(Ok(work.map_or(Ok(()), |work| socket.work(|connection, _| work(connection)))))
+            }
+            Poll::Ready(Err(disconnect)) => Poll::Ready(Err(disconnect)),
+            Poll::Pending => Poll::Pending,
+        });
+        queued.map(|result| Ok(result.map_err(|disconnect| self.send_error(&disconnect))??))
+    }
+
+    /// Queues at once. What waits to receive is to write it.
     pub(crate) fn queue(
         &mut self,
         work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        Ok(self.socket.work(|connection, _| work(connection))?)
+        let queued = self.socket.work(|connection, _| work(connection));
+        self.wakers.wake_receiver();
+        Ok(queued?)
     }
 
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -418,17 +448,18 @@ fn whole(message: Message<'_>) -> Data<'static> {
 }
 
 /// Puts the pieces of a message together. The connection sees to it that they are no more than a message may have.
-fn join(pieces: &mut Option<Vec<u8>>, data: &Data<'_>) -> ControlFlow<Message<'static>> {
+fn join(pieces: &mut Option<(Kind, Vec<u8>)>, data: &Data<'_>) -> ControlFlow<Message<'static>> {
     if data.first {
-        *pieces = Some(Vec::new());
+        *pieces = Some((data.kind, Vec::new()));
     }
     // Else somebody has taken its beginning.
-    let Some(joined) = pieces else { return ControlFlow::Continue(()) };
+    let Some((_, joined)) = pieces else { return ControlFlow::Continue(()) };
     joined.extend_from_slice(&data.payload);
     if !data.last {
         return ControlFlow::Continue(());
     }
-    let joined = pieces.take().unwrap_or_default();
+    let joined = core::mem::take(joined);
+    *pieces = None;
     ControlFlow::Break(match data.kind {
         // It has been validated.
         Kind::Text => Message::text(String::from_utf8(joined).unwrap_or_default()),
