@@ -3,16 +3,16 @@
 
 pub mod clock;
 pub mod compressed;
-#[cfg(not(miri))]
+#[cfg(all(feature = "runtimes", not(miri)))]
 pub mod echo;
 pub mod heads;
 pub mod inflate;
 pub mod lab;
 pub mod meter;
 pub mod pair;
-#[cfg(not(miri))]
+#[cfg(all(feature = "runtimes", not(miri)))]
 pub mod raw;
-#[cfg(not(miri))]
+#[cfg(all(feature = "runtimes", not(miri)))]
 pub mod runtimes;
 pub mod scripted;
 pub mod splits;

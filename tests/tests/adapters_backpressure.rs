@@ -1,6 +1,6 @@
 //! Whoever does not read stops who writes, over real sockets: what waits stays below a mark, however
 //! much is to be sent.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::future::Future;
 use core::pin::pin;

@@ -1,5 +1,5 @@
 //! Each adapter on real sockets: echoes, handlers, and how both ends tell the end.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;

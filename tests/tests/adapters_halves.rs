@@ -1,5 +1,5 @@
 //! Each adapter on real sockets, with a WebSocket's halves in two tasks on two threads.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use futures_util::StreamExt;
 use sansocket::{Cause, CloseCode, Config, Message, SendError, Side};

@@ -1,5 +1,5 @@
 //! Each adapter on real sockets: opening handshakes, those that fail too, and what cannot be connected to.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use std::io::ErrorKind;
 

@@ -1,5 +1,5 @@
 //! Each adapter's server on real sockets: its limit, its end, and who is there meanwhile.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
