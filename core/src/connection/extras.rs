@@ -13,7 +13,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Extras {
     pub(super) agreed: Agreed,
-    stats: Option<Stats>,
+    stats: Option<Box<Stats>>,
     #[cfg(feature = "deflate")]
     pub(super) codec: Option<Codec>,
 }
@@ -41,7 +41,7 @@ pub struct Stats {
 impl Extras {
     /// If there is anything that takes them.
     pub(super) fn new(agreed: Agreed, count: bool) -> Option<Box<Self>> {
-        let stats = count.then(Stats::default);
+        let stats = count.then(Box::default);
         (stats.is_some() || agreed != Agreed::new()).then(|| {
             Box::new(Self {
                 agreed,
@@ -57,7 +57,7 @@ impl Extras {
 impl Connection {
     /// What has gone over the connection, if that is counted.
     pub fn stats(&self) -> Option<&Stats> {
-        self.extras.as_ref()?.stats.as_ref()
+        self.extras.as_ref()?.stats.as_deref()
     }
 
     /// Apart, so that a connection without any has none of it in its way.
@@ -107,6 +107,6 @@ impl Connection {
     }
 
     fn stats_mut(&mut self) -> Option<&mut Stats> {
-        self.extras.as_mut()?.stats.as_mut()
+        self.extras.as_mut()?.stats.as_deref_mut()
     }
 }
