@@ -6,6 +6,7 @@ use std::alloc::System;
 
 use sansocket::{Accept, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Role, State};
 use sansocket_tests::heads::{GOOD, with};
+use sansocket_tests::meter::settle;
 use sansocket_tests::{START, asking, open, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -81,9 +82,14 @@ impl Meter {
     }
 }
 
-fn held() -> usize {
+fn counts() -> [usize; 2] {
     let stats = ALLOCATOR.stats();
-    stats.bytes_allocated - stats.bytes_deallocated
+    [stats.bytes_allocated, stats.bytes_deallocated]
+}
+
+fn held() -> usize {
+    let [allocated, freed] = counts();
+    allocated - freed
 }
 
 fn server(config: &Config) -> Connection {
@@ -100,6 +106,7 @@ fn drain(connection: &mut Connection, step: usize) {
 
 #[test]
 fn the_memory_laws_hold() {
+    settle(counts);
     let broken = &mut Broken::default();
     assert!(size_of::<Connection>() <= 384, "a Connection has {} bytes", size_of::<Connection>());
     a_server_holds_the_head_and_where_its_fields_are(broken);
