@@ -21,6 +21,7 @@ mod serve;
 mod server;
 mod socket;
 mod split;
+mod stream_sink;
 mod surface;
 mod tls;
 mod trace;
