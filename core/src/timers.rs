@@ -14,6 +14,8 @@ pub(crate) struct Timers {
     /// Handshake or close: there is one of them at a time, and what the peer sends does not move it.
     fixed: Instant,
     fixed_is_close: bool,
+    /// A Ping was due and did not go out, since so much is queued: that the peer reads is what is heard.
+    pub(crate) unasked: bool,
     idle: Instant,
     keepalive: Instant,
     pong: Instant,
@@ -31,6 +33,7 @@ impl Timers {
             heard: now,
             fixed: Instant::NEVER,
             fixed_is_close: false,
+            unasked: false,
             idle: Instant::NEVER,
             keepalive: Instant::NEVER,
             pong: Instant::NEVER,
@@ -44,6 +47,7 @@ impl Timers {
     #[inline]
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.unasked = false;
     }
 
     /// The next deadline: no earlier than the caller was last told, unless an option, a ping or a close made

@@ -183,3 +183,25 @@ fn what_a_peer_read_before_our_close_does_not_put_the_close_timeout_off() {
         assert_eq!(end(&connection).unwrap().cause(), &Cause::TimedOut(Timer::Close));
     }
 }
+
+/// While so much is queued that no Ping goes out, a peer that only reads is heard by its reading; also where input is
+/// taken all the time.
+#[test]
+fn a_peer_that_reads_and_has_nothing_to_say_is_kept_though_no_input_waits() {
+    for role in ROLES {
+        for (rate, survives) in [(1000, true), (60, false)] {
+            let mut connection = open(role, &Config::new());
+            connection.set_backpressure(false);
+            let mut second = 0;
+            while second < 600 && connection.state() == State::Open {
+                second += 1;
+                while connection.buffered() < 60_000 {
+                    connection.send(&[0; 10_000][..]).unwrap();
+                }
+                connection.transmitted(rate);
+                connection.handle_timeout(at(second));
+            }
+            assert_eq!(connection.state() == State::Open, survives, "{rate} bytes a second");
+        }
+    }
+}

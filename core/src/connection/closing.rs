@@ -89,7 +89,8 @@ impl Connection {
                 Timer::Handshake => self.handshake_timed_out(now, Cause::TimedOut(timer)),
                 Timer::KeepAlive => {
                     // If the peer does not read, the idle timeout decides, and Pings would only pile up.
-                    if self.outbox.has_control_room() {
+                    self.timers.unasked = !self.outbox.has_control_room();
+                    if !self.timers.unasked {
                         let _ = self.probe(now);
                     }
                 }

@@ -257,8 +257,7 @@ impl Connection {
             }
         };
         if input.remaining() < offered {
-            self.timers.heard(now);
-            self.progress = 0;
+            self.heard(now);
         }
         event
     }
@@ -284,6 +283,14 @@ impl Connection {
         self.end(Cause::Lost);
     }
 
+    /// Bytes have come that are handed in later: the peer is not silent. [`receive`](Self::receive) notes by itself
+    /// what it takes.
+    #[inline]
+    pub fn heard(&mut self, now: Instant) {
+        self.timers.heard(now);
+        self.progress = 0;
+    }
+
     /// Time has passed: does what is due. Early and late calls are harmless, but hand in first what has
     /// arrived: a peer whose bytes wait to be read is not silent.
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -307,7 +314,7 @@ impl Connection {
         if self.extras.is_some() {
             self.count_written(n);
         }
-        if !matches!(self.phase, Phase::Open) || self.is_backed_up() {
+        if !matches!(self.phase, Phase::Open) || self.timers.unasked || self.is_backed_up() {
             self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }
         self.outbox.written(n);
