@@ -50,12 +50,13 @@ impl<Info> Address<Info> {
 
     /// Closes the connection, whatever its handler does. What is queued for that and not handled is dropped.
     pub fn close<'c>(&self, frame: impl Into<CloseFrame<'c>>) {
+        let frame = Box::new(frame.into().into_owned());
         let waker = {
             let mut state = self.0.lock();
             if state.closed {
                 return;
             }
-            state.close.get_or_insert_with(|| Box::new(frame.into().into_owned()));
+            state.close.get_or_insert(frame);
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -154,10 +155,11 @@ impl<Info> Drop for Mailbox<Info> {
         if let Some(shared) = &self.0 {
             let mut state = shared.lock();
             state.closed = true;
-            let queue = core::mem::take(&mut state.queue);
+            // Addresses may be kept for long; a waker keeps its task's memory.
+            let left = (core::mem::take(&mut state.queue), state.close.take(), state.waker.take());
             // What is in it may have destructors that come back here.
             drop(state);
-            drop(queue);
+            drop(left);
         }
     }
 }

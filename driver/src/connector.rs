@@ -135,7 +135,8 @@ impl<R: Runtime> Connector<R> {
             Some(proxy) => proxy.connect::<R>(request).await?,
             None => R::connect(request.host(), request.port()).await?,
         };
-        R::set_nodelay(&stream, self.nodelay)?;
+        // A stream that is gone already shows itself when it is written.
+        let _ = R::set_nodelay(&stream, self.nodelay);
         let stream = match request.is_secure() {
             true => self.tls.connect(stream, request.host()).await?,
             false => MaybeTls::Plain(stream),

@@ -86,7 +86,9 @@ pub trait Handler: Sized {
     }
 
     /// A callback returned this error, and the connection is being closed with [`CloseCode::INTERNAL_ERROR`]:
-    /// to be logged, say.
+    /// to be logged, say. Or one panicked, with a [`HandlerPanic`](crate::HandlerPanic): after that of
+    /// [`init`](Self::init) the request is answered with 500 and nothing else is called, and that of
+    /// [`close`](Self::close) comes behind the end.
     fn error(&mut self, error: &(dyn core::error::Error + Send + Sync + 'static)) {
         let _ = error;
     }

@@ -217,7 +217,7 @@ impl State {
             }
             next = next.min(place.alarm);
         }
-        let pace = PACE.max(Duration::from_micros(self.places.len() as u64));
+        let pace = PACE.max(Duration::from_micros(self.places.capacity() as u64));
         self.next = next.max(now + pace);
         due
     }
@@ -245,6 +245,10 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         let place = state.places.remove(self.1);
+        // What was for a crowd costs time and memory for ever.
+        if state.places.len() < state.places.capacity() / 8 && state.places.capacity() > 1024 {
+            state.places.shrink_to_fit();
+        }
         let leaving = core::mem::take(&mut state.leaving);
         let keeper = if state.places.is_empty() { state.keeper.take() } else { None };
         drop(state);

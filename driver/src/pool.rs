@@ -31,14 +31,19 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
+/// `None` while the thread ends, and the pool with it: a connection may be dropped after that.
+fn with<R>(work: impl FnOnce(&mut Pool) -> R) -> Option<R> {
+    POOL.try_with(|pool| work(&mut pool.borrow_mut())).ok()
+}
+
 /// A block to read into. What it has in it is of no meaning.
 pub(crate) fn take_read() -> Box<[u8]> {
-    POOL.with_borrow_mut(|pool| pool.read.pop()).unwrap_or_else(|| vec![0; READ].into_boxed_slice())
+    with(|pool| pool.read.pop()).flatten().unwrap_or_else(|| vec![0; READ].into_boxed_slice())
 }
 
 /// Gives a block back, unzeroed.
 pub(crate) fn give_read(block: Box<[u8]>) {
-    POOL.with_borrow_mut(|pool| {
+    with(|pool| {
         if block.len() == READ && pool.read.len() < KEEP {
             pool.read.push(block);
         }
@@ -47,12 +52,12 @@ pub(crate) fn give_read(block: Box<[u8]>) {
 
 /// A block for output, if there is one; a connection makes its own otherwise.
 pub(crate) fn take_output() -> Option<Vec<u8>> {
-    POOL.with_borrow_mut(|pool| pool.output.pop())
+    with(|pool| pool.output.pop()).flatten()
 }
 
 /// Gives a block for output back.
 pub(crate) fn give_output(block: Vec<u8>) {
-    POOL.with_borrow_mut(|pool| {
+    with(|pool| {
         if block.capacity() <= MAX_OUTPUT && pool.output.len() < KEEP {
             pool.output.push(block);
         }
@@ -62,11 +67,11 @@ pub(crate) fn give_output(block: Vec<u8>) {
 /// The codecs of this thread.
 #[cfg(feature = "deflate")]
 pub(crate) fn take_codecs() -> Box<deflate::Pool> {
-    POOL.with_borrow_mut(|pool| pool.codecs.take()).unwrap_or_default()
+    with(|pool| pool.codecs.take()).flatten().unwrap_or_default()
 }
 
 /// Gives the codecs back.
 #[cfg(feature = "deflate")]
 pub(crate) fn give_codecs(codecs: Box<deflate::Pool>) {
-    POOL.with_borrow_mut(|pool| pool.codecs = Some(codecs));
+    with(|pool| pool.codecs = Some(codecs));
 }

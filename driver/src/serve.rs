@@ -243,8 +243,10 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
     }
 }
 
+/// What comes from addresses waits while the peer does not read; but if nothing is received either, it may be what
+/// changes that.
 fn has_room(connection: &Connection) -> bool {
-    connection.buffered() < connection.high_water()
+    connection.is_paused() || connection.buffered() < connection.high_water()
 }
 
 fn on_event<H: Handler>(

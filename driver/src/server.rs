@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use sansocket::Config;
 
+use crate::guard::guard;
 use crate::handler::Handler;
 use crate::io::Io;
 use crate::members::{Alarm, End, Members};
 use crate::runtime::{Runtime, sleep, within};
 use crate::serve::Serve;
 use crate::tls::{Acceptor, MaybeTls};
+use crate::trace;
 
 /// Serves the connections that a listener accepts, each in a task of its own.
 ///
@@ -86,10 +88,12 @@ impl<R: Runtime> Server<R> {
     }
 
     /// Serves every connection that `listener` accepts with a handler that `make` makes, until
-    /// [`ServerHandle::shutdown`]; returns when the last connection is over then.
+    /// [`ServerHandle::shutdown`]; returns when the last connection is over then. If `make` panics, the connection is
+    /// dropped.
     ///
     /// # Errors
-    /// The listener fails; connections go on. Running out of file descriptors and the like is no reason.
+    /// The listener fails otherwise than by an error of the system; connections go on. After one of those, such as for
+    /// want of file descriptors, it tries again ten times a second.
     ///
     /// # Cancel safety
     /// Safe: no further connections are accepted, those that there are go on.
@@ -110,14 +114,22 @@ impl<R: Runtime> Server<R> {
                     // A stream that is gone already shows itself when it is read.
                     let _ = R::set_nodelay(&stream, self.nodelay);
                     let stream = accept_tls::<R>(self.acceptor.clone(), stream, self.tls_timeout);
+                    let handler = match guard(|| make(peer)) {
+                        Ok(handler) => handler,
+                        Err(panic) => {
+                            trace::handler_failed(&panic);
+                            continue;
+                        }
+                    };
                     let config = Arc::clone(&config);
-                    let Some(serve) = Serve::member(stream, config, make(peer), &self.members) else { break };
+                    let Some(serve) = Serve::member(stream, config, handler, &self.members) else { break };
                     R::spawn(Task(serve));
                 }
                 // The client was gone before we came to it.
                 Err(error) if is_clients_own(error.kind()) => {}
                 // No descriptors, no memory: closing connections will bring some.
                 Err(error) if error.raw_os_error().is_some() && error.kind() != ErrorKind::InvalidInput => {
+                    trace::failed(&error);
                     sleep::<R>(Duration::from_millis(100)).await;
                 }
                 Err(error) => return Err(error),

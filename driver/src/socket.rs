@@ -110,8 +110,10 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             // Before the timers: a peer whose bytes wait to be read is not silent.
             if reads_on && has_turn {
                 reads += 1;
-                if self.poll_read(cx, &mut visit).is_ready() {
-                    continue;
+                match self.poll_read(cx, &mut visit) {
+                    Poll::Ready(ControlFlow::Continue(())) => continue,
+                    Poll::Ready(ControlFlow::Break(value)) => return Poll::Ready(Some(value)),
+                    Poll::Pending => {}
                 }
             }
             if self.poll_timers(cx) {
@@ -144,10 +146,28 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             }
             match written {
                 Poll::Ready(()) => return Poll::Ready(Ok(())),
-                Poll::Pending if self.poll_timers(cx) => {}
+                Poll::Pending if self.poll_timers_unread(cx) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// As [`poll_timers`](Self::poll_timers), for who does not receive: what has come meanwhile is read first, since
+    /// a peer whose bytes wait is not silent.
+    fn poll_timers_unread(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.connection.poll_timeout() else { return false };
+        if self.timer.poll_at(cx, deadline.at).is_pending() {
+            return false;
+        }
+        if self.input.is_empty() && self.connection.wants_read() && !self.eof {
+            let ignore = &mut |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
+            if self.poll_read(cx, ignore).is_ready() && !self.input.is_empty() {
+                self.connection.heard(self.timer.now());
+                return true;
+            }
+        }
+        self.connection.handle_timeout(self.timer.now());
+        true
     }
 
     /// Writes until less than `most` bytes are queued.
@@ -222,13 +242,13 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         &mut self,
         cx: &mut Context<'_>,
         visit: &mut impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
-    ) -> Poll<()> {
+    ) -> Poll<ControlFlow<B>> {
         let mut block = pool::take_read();
         let read = Pin::new(&mut self.io).poll_read(cx, &mut block);
         match read {
             Poll::Ready(Ok(n @ 1..)) => {
                 self.input.fill(block, n);
-                return Poll::Ready(());
+                return Poll::Ready(ControlFlow::Continue(()));
             }
             Poll::Pending => {
                 pool::give_read(block);
@@ -237,17 +257,15 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             Poll::Ready(Ok(0)) => {}
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 pool::give_read(block);
-                return Poll::Ready(());
+                return Poll::Ready(ControlFlow::Continue(()));
             }
             Poll::Ready(Err(error)) => self.error = Some(error),
         }
         pool::give_read(block);
         self.eof = true;
         let now = self.timer.now();
-        if let Some(event) = self.connection.receive_eof() {
-            let _ = visit(&mut self.connection, now, event);
-        }
-        Poll::Ready(())
+        let event = self.connection.receive_eof();
+        Poll::Ready(event.map_or(ControlFlow::Continue(()), |event| visit(&mut self.connection, now, event)))
     }
 
     /// Ready when nothing is left to write, or it cannot be.

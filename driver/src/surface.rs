@@ -124,7 +124,7 @@ macro_rules! runtime {
         /// its own. [`Server`] can do more.
         ///
         /// # Errors
-        /// The listener fails. Running out of file descriptors and the like does not end it.
+        /// The listener fails. Errors of the system, such as for want of file descriptors, do not end it.
         ///
         /// # Cancel safety
         /// Safe: no further connections are accepted, those that there are go on.

@@ -46,7 +46,7 @@ impl Wakers {
         }
     }
 
-    /// `side` does not wait any more. What it did may be what the other waits for.
+    /// `side` does not wait any more. What it did may be what the other waits for, if that is another task.
     pub(crate) fn end(&mut self, side: Side) {
         let (own, other) = match side {
             Side::Receive => (&mut self.receive, &self.send),
@@ -59,10 +59,14 @@ impl Wakers {
         }
     }
 
-    /// Something was queued, and nobody is about to write it but who waits to receive.
-    pub(crate) fn wake_receiver(&self) {
-        if let Some(receiver) = &self.receive {
-            receiver.wake_by_ref();
+    /// Wakes `side`, which may be in the task that runs: there is something to write, or the end to be told.
+    pub(crate) fn wake(&self, side: Side) {
+        let waker = match side {
+            Side::Receive => &self.receive,
+            Side::Send => &self.send,
+        };
+        if let Some(waker) = waker {
+            waker.wake_by_ref();
         }
     }
 }

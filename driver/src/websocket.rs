@@ -198,7 +198,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         let now = self.socket.now();
         // An error tells that it is closing already.
         let _ = self.socket.connection.close(now, frame);
-        self.wakers.wake_receiver();
+        self.wakers.wake(Side::Receive);
     }
 
     /// Queues a Ping; [`flush`](Self::flush) or [`recv`](Self::recv) writes it. Its Pong goes by in silence: for a
@@ -332,7 +332,10 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         }
         value.map(|value| match value {
             Some(value) => Ok(Some(value)),
-            None => self.tell_end().map(|()| None),
+            None => {
+                self.wakers.wake(Side::Send);
+                self.tell_end().map(|()| None)
+            }
         })
     }
 
@@ -353,16 +356,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     where
         W: FnOnce(&mut Connection) -> Result<(), SendError>,
     {
-        let most = self.socket.connection.high_water();
-        let queued = self.polled(Side::Send, cx, |socket, cx| match socket.poll_room(cx, most) {
-            Poll::Ready(Ok(())) => {
-                let work = work.take();
-                Poll::Ready(Ok(work.map_or(Ok(()), |work| socket.work(|connection, _| work(connection)))))
-            }
-            Poll::Ready(Err(disconnect)) => Poll::Ready(Err(disconnect)),
-            Poll::Pending => Poll::Pending,
-        });
-        queued.map(|result| Ok(result.map_err(|disconnect| self.send_error(&disconnect))??))
+        let room = self.poll_room(cx);
+        room.map(|room| {
+            room?;
+            work.take().map_or(Ok(()), |work| self.queue(work))
+        })
     }
 
     /// Queues at once. What waits to receive is to write it.
@@ -371,7 +369,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         let queued = self.socket.work(|connection, _| work(connection));
-        self.wakers.wake_receiver();
+        self.wakers.wake(Side::Receive);
         Ok(queued?)
     }
 

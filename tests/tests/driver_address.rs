@@ -249,3 +249,32 @@ fn a_connection_whose_peer_does_not_read_is_closed_all_the_same() {
     assert!(stage.task.settle().is_ready());
     assert!(!stage.notes.get().iter().any(|note| note.starts_with("info")));
 }
+
+#[test]
+fn a_paused_handler_whose_peer_does_not_read_either_can_be_resumed() {
+    let (mut stage, address) = reachable(CONFIG.high_water(100), at_open, |call, reply| {
+        match call {
+            Call::Message(_) => {
+                reply.send(vec![0; 1000])?;
+                reply.pause();
+            }
+            Call::Info(_) => reply.resume(),
+            _ => {}
+        }
+        Ok(())
+    });
+    stage.grip.set_room(0);
+    stage.give(&[text("in")]);
+    address().send(1).unwrap();
+    assert!(stage.task.settle().is_pending());
+    assert_eq!(stage.notes.get()[2..], ["message in", "info 1"]);
+    // Its timers run again.
+    let mut ended = stage.task.settle();
+    for _ in 0..30 {
+        stage.clock.pass(10 * SECOND);
+        if ended.is_pending() {
+            ended = stage.task.settle();
+        }
+    }
+    assert!(ended.is_ready());
+}

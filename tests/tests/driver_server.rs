@@ -410,3 +410,31 @@ fn a_handler_that_panics_leaves_its_place_to_another() {
     }
     assert!(served.take().is_none());
 }
+
+#[test]
+fn a_handler_that_cannot_be_made_costs_its_own_connection_only() {
+    let ((listener, door), notes) = (world::listener(), Notes::default());
+    let (given, mut made) = (notes.clone(), 0);
+    let server = Server::<World>::new(CONFIG);
+    let (handle, _served) = (
+        server.handle(),
+        start(server.serve(listener, move |_| {
+            made += 1;
+            assert_ne!(made, 2, "as it happens");
+            Echo { notes: given.clone(), takes: Duration::ZERO }
+        })),
+    );
+    let open = || {
+        let grip = door.knock();
+        grip.give(REQUEST);
+        settle();
+        grip
+    };
+    let [first, second, third] = [open(), open(), open()];
+    assert!(second.take().is_empty());
+    assert_eq!(handle.connections(), 2);
+    for grip in [first, third] {
+        assert!(grip.take().starts_with(b"HTTP/1.1 101 "));
+        assert_echoes(&grip);
+    }
+}

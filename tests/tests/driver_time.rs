@@ -144,3 +144,33 @@ fn a_handshake_that_takes_too_long_ends() {
     let Poll::Ready(Err(error)) = reading.settle() else { panic!("it is time") };
     assert_eq!(error.cause(), Some(&Cause::TimedOut(Timer::Handshake)));
 }
+
+/// Its bytes wait in the stream, or here, since the program only sends.
+#[test]
+fn a_peer_that_nobody_receives_from_is_not_idle_when_a_send_has_to_wait() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG);
+        assert!(scene.socket.recv().now_or_never().is_none());
+        for minute in 0..5 {
+            scene.clock.pass(40 * SECOND);
+            scene.grip.give(frame(role, TEXT, format!("{minute}")));
+            scene.clock.pass(25 * SECOND);
+            scene.grip.set_room(10_000);
+            let mut sending = Task::new(scene.socket.send(vec![0; 60_000]));
+            assert!(sending.settle().is_pending());
+            drop(sending);
+            assert_eq!(scene.socket.connection().state(), State::Open, "in minute {minute}");
+            scene.grip.set_room(usize::MAX);
+            run(scene.socket.flush()).unwrap();
+            scene.grip.take();
+            assert_eq!(run(scene.socket.recv()).unwrap(), Some(Message::from(format!("{minute}"))));
+        }
+        // It says nothing more and reads nothing.
+        scene.grip.set_room(0);
+        scene.clock.pass(65 * SECOND);
+        let mut sending = Task::new(scene.socket.send("out"));
+        assert!(sending.settle().is_pending());
+        drop(sending);
+        assert_eq!(scene.socket.connection().state(), State::Closing);
+    }
+}

@@ -240,3 +240,26 @@ fn what_is_fed_when_the_receiver_has_just_looked_is_written_by_it() {
         assert_eq!(payloads(&scene.grip, TEXT), 1);
     }
 }
+
+#[test]
+fn halves_in_one_task_wake_each_other() {
+    for role in ROLES {
+        let scene = open(role, &CONFIG);
+        let (mut sender, mut receiver) = scene.socket.split();
+        let mut task = Task::new(async {
+            let receiving = async { receiver.recv().await.unwrap().unwrap() };
+            let sending = async {
+                sender.feed("out").await.unwrap();
+                core::future::pending::<()>().await;
+            };
+            match futures_util::future::select(core::pin::pin!(receiving), core::pin::pin!(sending)).await {
+                futures_util::future::Either::Left((message, _)) => message,
+                futures_util::future::Either::Right(_) => unreachable!(),
+            }
+        });
+        assert!(task.settle().is_pending());
+        assert_eq!(payloads(&scene.grip, TEXT), 1, "what was fed is written, though nothing comes");
+        scene.grip.give(frame(role, TEXT, "in"));
+        assert!(matches!(task.settle(), Poll::Ready(message) if message.as_text() == Some("in")));
+    }
+}

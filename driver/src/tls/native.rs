@@ -49,7 +49,7 @@ impl<I: Io + Unpin> NativeTlsStream<I> {
         loop {
             match step {
                 Ok(tls) => return Ok(Self { tls, shut: false }),
-                Err(HandshakeError::Failure(error)) => return Err(io::Error::other(error)),
+                Err(HandshakeError::Failure(error)) => return Err(failure(error)),
                 Err(HandshakeError::WouldBlock(mut tls)) => {
                     // Until the stream has woken the task.
                     let mut first = true;
@@ -113,4 +113,16 @@ impl<I> fmt::Debug for NativeTlsStream<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NativeTlsStream").field("shut", &self.shut).finish_non_exhaustive()
     }
+}
+
+/// A failure of the stream below keeps its kind; what else there is, trying again would not help.
+fn failure(error: native_tls::Error) -> io::Error {
+    let mut source: Option<&(dyn core::error::Error + 'static)> = Some(&error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return io::Error::new(error.kind(), error.to_string());
+        }
+        source = error.source();
+    }
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }

@@ -37,8 +37,8 @@ impl<I: Io + Unpin> RustlsStream<I> {
         // By default rustls offers no protocol (RFC 7301). A configuration that other clients use too may
         // offer `h2`, which is not what we speak.
         let alpn = config.alpn_protocols.iter().filter(|id| *id == b"http/1.1").cloned().collect();
-        let connection =
-            ClientConnection::new_with_alpn(Arc::clone(config), name, alpn).map_err(io::Error::other)?;
+        let connection = ClientConnection::new_with_alpn(Arc::clone(config), name, alpn)
+            .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
         Self::handshake(io, connection.into()).await
     }
 
@@ -147,7 +147,7 @@ pub(super) fn default_config() -> io::Result<Arc<ClientConfig>> {
     #[cfg(feature = "rustls-native-certs")]
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(io::Error::new(ErrorKind::NotFound, "the platform has no root certificates"));
+        return Err(io::Error::new(ErrorKind::Unsupported, "the platform has no root certificates"));
     }
     // Not the process's default: that is for the application to choose.
     let provider = Arc::new(::rustls::crypto::ring::default_provider());

@@ -1,0 +1,32 @@
+//! The opening handshake of a client over a stream that does as it is told.
+
+use core::task::Poll;
+use std::io::ErrorKind;
+
+use sansocket::{ClientRequest, Config};
+use sansocket_driver::{Error, connect};
+use sansocket_tests::SEED;
+use sansocket_tests::scripted::{Clock, Task, stream};
+
+static CONFIG: Config = Config::new();
+
+#[test]
+fn a_rejection_whose_body_ends_with_the_stream_is_a_rejection() {
+    // TLS streams that end without a `close_notify` end with an error.
+    for end_with in [None, Some(ErrorKind::UnexpectedEof)] {
+        let ((end, grip), clock) = (stream(), Clock::new());
+        let request = ClientRequest::new("ws://example.com/chat").unwrap();
+        let mut task = Task::new(connect(end, clock.alarm(), &CONFIG, &request, SEED));
+        assert!(task.settle().is_pending());
+        grip.give("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\nOver th");
+        assert!(task.settle().is_pending());
+        grip.give("ere.");
+        match end_with {
+            None => grip.end(),
+            Some(error) => grip.fail_reads(error),
+        }
+        let Poll::Ready(Err(Error::Rejected(response))) = task.settle() else { panic!("it was rejected") };
+        assert_eq!((response.status().get(), response.header("Location")), (302, Some("/elsewhere")));
+        assert_eq!(response.body(), b"Over there.");
+    }
+}
