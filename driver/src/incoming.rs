@@ -141,14 +141,14 @@ fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
         trace::failed(&error);
         return Error::Io(error);
     }
-    if let Transport::Close(disconnect) = socket.connection.transport() {
-        trace::ended(disconnect);
-    }
     match socket.connection.transport() {
-        Transport::Close(disconnect) => match disconnect.response() {
-            Some(response) => Error::Rejected(Box::new(response.clone())),
-            None => Error::disconnected(disconnect),
-        },
+        Transport::Close(disconnect) => {
+            trace::ended(disconnect);
+            match disconnect.response() {
+                Some(response) => Error::Rejected(Box::new(response.clone())),
+                None => Error::disconnected(disconnect),
+            }
+        }
         Transport::Open | Transport::ShutdownWrite => {
             Error::Disconnected(Box::new(Disconnect::from(Cause::Lost)))
         }
