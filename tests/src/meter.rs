@@ -1,5 +1,7 @@
 //! Memory measured, by an allocator that counts: it is in the test, since a library must not choose one.
 
+use sansocket::deflate::{Deflater, Inflater, Params};
+use sansocket::extension::WindowBits;
 use sansocket::{Connection, Event, Input};
 
 use crate::START;
@@ -88,4 +90,14 @@ pub fn size_of<T>(counts: fn() -> [usize; 2], make: impl FnOnce() -> T) -> usize
     let size = meter.now();
     drop(made);
     size
+}
+
+/// What a decompressor holds, for any window.
+pub fn inflater(counts: fn() -> [usize; 2]) -> usize {
+    size_of(counts, || Inflater::new(WindowBits::MAX))
+}
+
+/// What a compressor of the default parameters holds.
+pub fn compressor(counts: fn() -> [usize; 2]) -> usize {
+    size_of(counts, || Deflater::new(&Params::new()))
 }

@@ -5,12 +5,12 @@
 
 use std::alloc::System;
 
-use sansocket::deflate::{Deflater, Inflater, Params, Pool};
-use sansocket::extension::{Extension, Negotiated, WindowBits};
+use sansocket::deflate::Pool;
+use sansocket::extension::{Extension, Negotiated};
 use sansocket::{CloseCode, Compression, Config, Connection, Event, Input, Kind, Role};
 use sansocket_tests::compressed::{PER_MESSAGE, agreed, anew, deflate, deflater, frame, frames, next};
 use sansocket_tests::inflate::{json, noise};
-use sansocket_tests::meter::{Broken, Meter, drain, settle, size_of};
+use sansocket_tests::meter::{Broken, Meter, compressor, drain, inflater, settle};
 use sansocket_tests::pair::Dice;
 use sansocket_tests::{ROLES, START, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -26,14 +26,6 @@ const ON: Config = Config::new().compression(Some(Compression::new().min_size(0)
 fn counts() -> [usize; 2] {
     let stats = ALLOCATOR.stats();
     [stats.bytes_allocated, stats.bytes_deallocated]
-}
-
-fn inflater() -> usize {
-    size_of(counts, || Inflater::new(WindowBits::MAX))
-}
-
-fn compressor() -> usize {
-    size_of(counts, || Deflater::new(&Params::new()))
 }
 
 #[test]
@@ -81,7 +73,7 @@ fn an_idle_connection_without_contexts_holds_no_codec(broken: &mut Broken) {
 }
 
 fn connections_without_contexts_share_a_pools_codecs(broken: &mut Broken) {
-    let (inflater, compressor) = (inflater(), compressor());
+    let (inflater, compressor) = (inflater(counts), compressor(counts));
     let stream = frame(Role::Server, Kind::Text, deflate(json(&mut Dice::new(1), 5000)));
     let large = vec![0; 8 * MIB];
     let mut connections: Vec<_> = (0..100).map(|_| agreed(Role::Server, &ON, anew(PER_MESSAGE))).collect();
@@ -137,7 +129,7 @@ fn receive_rest(connection: &mut Connection, stream: &[u8]) {
 }
 
 fn giving_memory_up_frees_the_compressor(broken: &mut Broken) {
-    let (inflater, compressor) = (inflater(), compressor());
+    let (inflater, compressor) = (inflater(counts), compressor(counts));
     for role in ROLES {
         let mut deflater = deflater();
         let text = json(&mut Dice::new(1), 5000);
@@ -165,7 +157,7 @@ fn giving_memory_up_frees_the_compressor(broken: &mut Broken) {
 type End = (&'static str, bool, fn(&mut Connection));
 
 fn half_a_message_is_freed_with_its_connection(broken: &mut Broken) {
-    let compressor = compressor();
+    let compressor = compressor(counts);
     let text = json(&mut Dice::new(1), 300 * KIB);
     let payload = deflate(&text);
     for role in ROLES {
@@ -213,7 +205,7 @@ fn half_a_message_is_freed_with_its_connection(broken: &mut Broken) {
 }
 
 fn what_is_queued_takes_no_more_than_is_written(broken: &mut Broken) {
-    let compressor = compressor();
+    let compressor = compressor(counts);
     let noise = noise(&mut Dice::new(1), 100 * KIB);
     for role in ROLES {
         let mut connection = agreed(role, &ON, PER_MESSAGE);

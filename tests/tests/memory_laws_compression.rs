@@ -5,8 +5,6 @@
 
 use std::alloc::System;
 
-use sansocket::deflate::{Deflater, Inflater, Params};
-use sansocket::extension::WindowBits;
 use sansocket::{
     Accept, Compression, Config, Connection, Delivery, Event, Input, Kind, Message, Role, State,
 };
@@ -15,7 +13,7 @@ use sansocket_tests::compressed::{
 };
 use sansocket_tests::heads::with;
 use sansocket_tests::inflate::{json, noise};
-use sansocket_tests::meter::{Broken, Meter, drain, settle, size_of};
+use sansocket_tests::meter::{Broken, Meter, compressor, drain, inflater, settle};
 use sansocket_tests::pair::Dice;
 use sansocket_tests::{ROLES, START, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -36,20 +34,12 @@ fn counts() -> [usize; 2] {
     [stats.bytes_allocated, stats.bytes_deallocated]
 }
 
-fn inflater() -> usize {
-    size_of(counts, || Inflater::new(WindowBits::MAX))
-}
-
-fn compressor() -> usize {
-    size_of(counts, || Deflater::new(&Params::new()))
-}
-
 #[test]
 fn the_memory_laws_of_compression_hold() {
     settle(counts);
     let broken = &mut Broken::default();
-    broken.at_most(64 * KIB, inflater(), || "an inflater".into());
-    broken.at_most(384 * KIB, compressor(), || "a compressor".into());
+    broken.at_most(64 * KIB, inflater(counts), || "an inflater".into());
+    broken.at_most(384 * KIB, compressor(counts), || "a compressor".into());
     an_agreement_costs_next_to_nothing_until_there_is_something_to_inflate(broken);
     a_bomb_costs_the_limit(broken);
     memory_follows_what_has_come_and_not_what_it_may_come_to(broken);
@@ -111,7 +101,7 @@ fn bomb() -> Vec<u8> {
 }
 
 fn a_bomb_costs_the_limit(broken: &mut Broken) {
-    let (bomb, inflater) = (bomb(), inflater());
+    let (bomb, inflater) = (bomb(), inflater(counts));
     for role in ROLES {
         for (delivery, kind) in [
             (Delivery::Whole, Kind::Text),
@@ -148,7 +138,7 @@ fn a_bomb_costs_the_limit(broken: &mut Broken) {
 }
 
 fn memory_follows_what_has_come_and_not_what_it_may_come_to(broken: &mut Broken) {
-    let inflater = inflater();
+    let inflater = inflater(counts);
     let text = json(&mut Dice::new(1), MIB);
     for kind in [Kind::Text, Kind::Binary] {
         for fragment in [usize::MAX, 1000] {
@@ -174,7 +164,7 @@ fn memory_follows_what_has_come_and_not_what_it_may_come_to(broken: &mut Broken)
 }
 
 fn what_is_streamed_is_not_kept(broken: &mut Broken) {
-    let inflater = inflater();
+    let inflater = inflater(counts);
     let bomb = bomb();
     for kind in [Kind::Text, Kind::Binary] {
         let payload = &bomb[..bomb.len() / 32];
@@ -190,7 +180,7 @@ fn what_is_streamed_is_not_kept(broken: &mut Broken) {
 }
 
 fn what_inflates_to_nothing_costs_nothing(broken: &mut Broken) {
-    let inflater = inflater();
+    let inflater = inflater(counts);
     let nothing = b"\x00\x00\x00\xFF\xFF".repeat(MIB / 5);
     for delivery in DELIVERIES {
         for fragment in [MIB, 100] {
@@ -209,7 +199,7 @@ fn what_inflates_to_nothing_costs_nothing(broken: &mut Broken) {
 }
 
 fn an_echo_that_nobody_reads_blocks(broken: &mut Broken) {
-    let (inflater, compressor) = (inflater(), compressor());
+    let (inflater, compressor) = (inflater(counts), compressor(counts));
     let zeros = deflate(vec![0; MIB - 10]);
     let noise = deflate(noise(&mut Dice::new(1), 30 * KIB));
     for payload in [&zeros, &noise, &deflate("x")] {
