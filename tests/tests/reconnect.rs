@@ -46,6 +46,15 @@ fn open(world: &World, task: &mut Opening<'_>) -> Connected<Lab> {
     }
 }
 
+/// Lets the client wait its hour at most, and sees that it does.
+#[track_caller]
+fn wait(world: &World, task: &mut Opening<'_>) {
+    world.clock.pass(Duration::from_millis(1));
+    assert!(task.settle().is_pending() && world.is_quiet());
+    world.clock.pass(HOUR);
+    assert!(task.settle().is_pending());
+}
+
 #[test]
 fn waits_double_up_to_the_longest_and_are_scattered_down_to_nothing() {
     let backoff = Backoff::new();
@@ -67,10 +76,7 @@ fn the_first_attempt_waits_for_nothing_and_the_second_for_its_backoff() {
     let (world, mut client) = client(LONG);
     world.fail([ErrorKind::ConnectionRefused]);
     let mut task = connect(&mut client);
-    world.clock.pass(Duration::from_millis(1));
-    assert!(task.settle().is_pending() && world.is_quiet());
-    world.clock.pass(HOUR);
-    assert!(task.settle().is_pending());
+    wait(&world, &mut task);
     open(&world, &mut task);
 }
 
@@ -243,10 +249,7 @@ fn an_attempt_that_is_cancelled_counts_as_failed() {
     drop(connect(&mut client));
     world.call();
     let mut task = connect(&mut client);
-    world.clock.pass(Duration::from_millis(1));
-    assert!(task.settle().is_pending() && world.is_quiet());
-    world.clock.pass(HOUR);
-    assert!(task.settle().is_pending());
+    wait(&world, &mut task);
     open(&world, &mut task);
 }
 
@@ -259,10 +262,7 @@ fn an_error_that_is_told_does_not_shorten_the_wait() {
     drop(task);
     client.set_request(request("/other"));
     let mut task = connect(&mut client);
-    world.clock.pass(Duration::from_millis(1));
-    assert!(task.settle().is_pending() && world.is_quiet());
-    world.clock.pass(HOUR);
-    assert!(task.settle().is_pending());
+    wait(&world, &mut task);
     assert_eq!(world.call().accept().path(), "/other");
 }
 
