@@ -1,29 +1,23 @@
 //! Whatever one says, all are told: `cargo run -p sansocket-tokio --example broadcast -- 127.0.0.1:9001`
 
 use sansocket_tokio::{Address, Config, Handler, Message, Outcome, Prepared, Reply, serve};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
 struct Guest(Arc<Mutex<Vec<Address<Prepared>>>>);
-
-impl Guest {
-    fn all(&self) -> MutexGuard<'_, Vec<Address<Prepared>>> {
-        self.0.lock().unwrap()
-    }
-}
 
 impl Handler for Guest {
     type Info = Prepared;
 
     fn open(&mut self, reply: &mut Reply<'_, Prepared>) -> Outcome {
-        self.all().push(reply.address());
+        self.0.lock().unwrap().push(reply.address());
         Ok(())
     }
 
     fn message(&mut self, message: Message<'_>, _: &mut Reply<'_, Prepared>) -> Outcome {
         let line = Prepared::from(message);
         // Who is too slow misses it, and who has left is forgotten.
-        self.all().retain(|guest| guest.send(line.clone()).is_ok() || !guest.is_closed());
+        self.0.lock().unwrap().retain(|guest| guest.send(line.clone()).is_ok() || !guest.is_closed());
         Ok(())
     }
 

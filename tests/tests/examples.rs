@@ -23,9 +23,13 @@ struct Example {
 impl Example {
     /// Starts an example on a port that is free. What it prints first is its URL.
     fn start(package: &str, name: &str) -> Self {
+        Self::start_on("127.0.0.1:0", package, name)
+    }
+
+    fn start_on(address: &str, package: &str, name: &str) -> Self {
         let program = build(package, name);
         let mut process =
-            Command::new(program).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("it was built");
+            Command::new(program).arg(address).stdout(Stdio::piped()).spawn().expect("it was built");
         let mut url = String::new();
         let output = process.stdout.take().expect("it is piped");
         BufReader::new(output).read_line(&mut url).expect("an example prints text");
@@ -233,4 +237,39 @@ fn the_broadcast_tells_everybody() {
         }
         guests.pop().expect("there are some").close();
     }
+}
+
+#[test]
+fn the_reconnecting_client_comes_back_when_its_server_does() {
+    let server = Example::start("sansocket-tokio", "broadcast");
+    let address = server.address.clone();
+    let process = Command::new(build("sansocket-tokio", "reconnecting"))
+        .arg(format!("ws://{address}/"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it was built");
+    let mut client = Example { process, address: address.clone() };
+    let mut said = BufReader::new(client.process.stderr.take().expect("it is piped")).lines();
+    let mut heard = BufReader::new(client.process.stdout.take().expect("it is piped")).lines();
+    let mut next_said = || said.next().expect("it goes on").expect("it prints text");
+
+    assert_eq!(next_said(), "connected");
+    tell(&server, "one");
+    assert_eq!(heard.next().expect("it goes on").expect("it prints text"), "Text(\"one\")");
+
+    drop(server);
+    assert!(next_said().starts_with("disconnected: "));
+    let server = Example::start_on(&address, "sansocket-tokio", "broadcast");
+    assert_eq!(next_said(), "connected");
+    tell(&server, "two");
+    assert_eq!(heard.next().expect("it goes on").expect("it prints text"), "Text(\"two\")");
+}
+
+/// Has a server broadcast a line.
+fn tell(server: &Example, line: &'static str) {
+    let mut guest = Client::open_plainly(server);
+    guest.say(line);
+    assert_eq!(guest.hear(), Message::text(line));
+    guest.close();
 }
