@@ -2,6 +2,8 @@
 //! threads.
 #![cfg(not(miri))]
 
+mod certificates;
+
 use core::future::Future;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +14,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::spawn;
 
+use certificates::Authority;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sansocket::{ClientRequest, Config, Connection, Event, Message, Status};
 use sansocket_driver::{Backoff, Connector, Error, Proxy, ProxyError, Reconnect, Runtime};
 use sansocket_tests::{START, receive_accepting, take_output};
@@ -30,7 +34,7 @@ fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
 }
 
 /// Reads what ends with an empty line.
-fn read_head(stream: &mut TcpStream) -> String {
+fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
@@ -40,7 +44,7 @@ fn read_head(stream: &mut TcpStream) -> String {
 }
 
 /// Sends messages back, behind the path that was asked for, and goes after so many.
-fn echo(mut stream: TcpStream, most: usize) {
+fn echo(mut stream: impl Read + Write, most: usize) {
     let mut server = Connection::server(&Config::new(), START);
     let (mut path, mut echoes, mut buffer) = (String::new(), 0, [0; 4096]);
     while let Ok(n @ 1..) = stream.read(&mut buffer) {
@@ -118,6 +122,11 @@ fn read(stream: &mut TcpStream, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// The server's side of TLS.
+fn tls(config: &Arc<ServerConfig>, stream: TcpStream) -> impl Read + Write {
+    StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), stream)
+}
+
 /// Says hello to the server of a request; its echo.
 async fn hello<R: Runtime>(connector: &Connector<R>, url: &str) -> Result<Option<Message<'static>>, Error> {
     let (mut socket, _) = connector.connect(&ClientRequest::new(url)?).await?;
@@ -163,6 +172,43 @@ async fn a_redirection_is_followed<R: Runtime>(connector: Connector<R>) {
     }
 }
 
+/// The name of the server is the one in its certificate, and the proxy's is not looked for.
+async fn a_proxy_tunnels_tls<R: Runtime>(connector: Connector<R>) {
+    let authority = Authority::new();
+    let config = Arc::new(authority.server(&["nowhere.invalid"]));
+    let server = listen(move |stream| echo(tls(&config, stream), usize::MAX));
+    let connector = connector.rustls(authority.client().into());
+    for (scheme, (proxy, asked)) in
+        [("http://", http_proxy(server)), ("socks5h://me:sesame@", socks_proxy(server))]
+    {
+        let through = connector.clone().proxy(Proxy::new(&format!("{scheme}{proxy}")).unwrap());
+        let answer = hello(&through, "wss://nowhere.invalid/a").await.unwrap();
+        assert_eq!(answer, Some(Message::from("/ahello")));
+        assert!(asked.recv().unwrap().contains("nowhere.invalid:443"));
+        let other = hello(&through, "wss://elsewhere.invalid/").await.unwrap_err();
+        assert!(other.to_string().contains("not valid for name"), "{other}");
+    }
+}
+
+async fn a_redirection_leads_into_tls_and_not_out<R: Runtime>(connector: Connector<R>) {
+    let authority = Authority::new();
+    let config = Arc::new(authority.server(&["localhost"]));
+    let secret = Arc::clone(&config);
+    let server = listen(move |stream| echo(tls(&secret, stream), usize::MAX));
+    let to = |url: String| format!("302 \r\nLocation: {url}");
+    let lines = to(format!("https://localhost:{}/there", server.port()));
+    let first = listen(move |mut stream| answer(&mut stream, &lines));
+    let connector = connector.rustls(authority.client().into()).redirects(2);
+    let answered = hello(&connector, &format!("ws://{first}/")).await.unwrap();
+    assert_eq!(answered, Some(Message::from("/therehello")));
+
+    let plain = listen(|stream| echo(stream, usize::MAX));
+    let lines = to(format!("http://{plain}/there"));
+    let first = listen(move |stream| answer(&mut tls(&config, stream), &lines));
+    let stays = hello(&connector, &format!("wss://localhost:{}/", first.port())).await;
+    assert!(matches!(&stays, Err(Error::Rejected(response)) if response.status().get() == 302), "{stays:?}");
+}
+
 /// With a server that has something else for every visitor, until it is gone for good.
 async fn a_client_comes_back<R: Runtime>(connector: Connector<R>) {
     let visits = Arc::new(AtomicUsize::new(0));
@@ -192,7 +238,7 @@ async fn a_client_comes_back<R: Runtime>(connector: Connector<R>) {
     assert_eq!((echoes, visits.load(Ordering::SeqCst)), (2, 6));
 }
 
-fn answer(stream: &mut TcpStream, lines: &str) {
+fn answer(stream: &mut (impl Read + Write), lines: &str) {
     read_head(stream);
     stream.write_all(format!("HTTP/1.1 {lines}\r\nContent-Length: 0\r\n\r\n").as_bytes()).unwrap();
 }
@@ -215,6 +261,16 @@ macro_rules! on {
             #[test]
             fn a_proxy_tunnels_to_a_server_that_only_it_knows() {
                 run(a_proxy_tunnels(<$connector>::new()));
+            }
+
+            #[test]
+            fn a_proxy_tunnels_tls_to_the_server_whose_name_was_asked_for() {
+                run(a_proxy_tunnels_tls(<$connector>::new()));
+            }
+
+            #[test]
+            fn a_redirection_leads_from_ws_to_wss_and_not_back() {
+                run(a_redirection_leads_into_tls_and_not_out(<$connector>::new()));
             }
 
             #[test]
