@@ -17,6 +17,7 @@ pub mod runtimes;
 pub mod scripted;
 pub mod splits;
 pub mod stage;
+pub mod talk;
 pub mod task;
 pub mod wire;
 pub mod world;
