@@ -38,6 +38,8 @@ pub struct Config {
     pub(crate) max_headers: usize,
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) origins: Origins,
+    /// All, if there is no list.
+    pub(crate) hosts: Option<Arc<[String]>>,
     #[cfg(feature = "deflate")]
     pub(crate) compression: Option<Compression>,
 }
@@ -145,6 +147,7 @@ impl Config {
             max_headers: 100,
             handshake_timeout: Some(Duration::from_secs(10)),
             origins: Origins::SameHost,
+            hosts: None,
             #[cfg(feature = "deflate")]
             compression: None,
         }
@@ -306,6 +309,17 @@ impl Config {
     /// Same host: safe where cookies are credentials. Applies to new connections only.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// The hosts that a server goes by: a request whose `Host` is none of them is refused, 403.
+    ///
+    /// Any: a server need not know its names. One that trusts whoever can reach it, on a loopback address or in
+    /// a network of its own, should: a page can have its own name lead there (DNS rebinding), and is of the same
+    /// host then. A host that is listed without a port stands for all ports. Behind a proxy it is what that
+    /// sends as `Host`. Applies to new connections only.
+    pub fn hosts<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.hosts = Some(hosts.into_iter().map(Into::into).collect());
         self
     }
 

@@ -1,4 +1,4 @@
-//! RFC 6455 §10.2: which pages may connect.
+//! RFC 6455 §10.2: which pages may connect, and to which hosts.
 
 use sansocket::{Cause, Config, Connection, Origins, Refusal};
 use sansocket_tests::heads::{server, status, with};
@@ -152,4 +152,43 @@ fn section_10_2_an_origin_that_is_no_text_is_not_null_either() {
             assert_eq!(status(&record), expected, "{}", bytes.escape_ascii());
         }
     }
+}
+
+#[test]
+fn a_host_that_is_not_among_those_that_the_server_goes_by_is_refused() {
+    let config = Config::new().hosts(["localhost", "app.example:8080", "[::1]"]);
+    for (host, status_code) in [
+        ("localhost", 101),
+        ("LocalHost:9001", 101),
+        ("app.example:8080", 101),
+        ("[::1]:9001", 101),
+        ("[::1]", 101),
+        // What a page that is called like this would be let in by, as it is of the same host.
+        ("evil.example", 403),
+        ("evil.example:9001", 403),
+        ("localhost.evil.example", 403),
+        ("app.example", 403),
+        ("app.example:80", 403),
+        ("127.0.0.1", 403),
+        ("[::2]", 403),
+    ] {
+        let request = with(&format!("Origin: http://{host}\r\nX-Forwarded-Host: localhost")).replacen(
+            "Host: example.com",
+            &format!("Host: {host}"),
+            1,
+        );
+        let record = at_every_split(|| Connection::server(&config, START), request.as_bytes());
+        assert_eq!(status(&record), status_code, "{host}");
+        if status_code == 403 {
+            let refusal = Refusal::ForeignHost { host: host.into() };
+            assert_eq!((record.end.cause(), record.events.len()), (&Cause::Refused(refusal), 0));
+            let body = String::from_utf8(record.output).unwrap();
+            assert!(body.contains(host) && body.contains("Config::hosts"), "{body}");
+        }
+    }
+    // A page or a file of the server is not for others, either.
+    let page = with("X: y").replacen("Upgrade: websocket\r\n", "", 1);
+    assert_eq!(status(&at_every_split(|| Connection::server(&config, START), page.as_bytes())), 403);
+    let nobody = Config::new().hosts([""; 0]);
+    assert_eq!(status(&at_every_split(|| Connection::server(&nobody, START), with("X: y").as_bytes())), 403);
 }

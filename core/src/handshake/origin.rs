@@ -1,10 +1,21 @@
-//! Which pages may connect (RFC 6455 §10.2).
+//! Which pages may connect (RFC 6455 §10.2), and to which hosts.
 
 use alloc::string::String;
 
 use super::refusal::Refusal;
 use super::request::Request;
 use crate::config::Origins;
+
+/// Checks the host that the request is for against those that the server goes by, if there is a list.
+pub(super) fn check_host(allowed: Option<&[String]>, request: &Request) -> Result<(), Refusal> {
+    let (Some(allowed), Some(host)) = (allowed, request.host()) else { return Ok(()) };
+    let (name, port) = split(host);
+    let is_allowed = allowed.iter().any(|allowed| {
+        let (allowed_name, allowed_port) = split(allowed);
+        allowed_name.eq_ignore_ascii_case(name) && (allowed_port.is_none() || allowed_port == port)
+    });
+    if is_allowed { Ok(()) } else { Err(Refusal::ForeignHost { host: String::from(host) }) }
+}
 
 /// Checks the request's origin, if it names one.
 pub(super) fn check(policy: &Origins, request: &Request) -> Result<(), Refusal> {

@@ -41,6 +41,11 @@ pub enum Refusal {
     Subprotocols,
     /// `Sec-WebSocket-Extensions` does not follow its grammar: 400.
     Extensions,
+    /// The request is for a host that is none of [`Config::hosts`](crate::Config::hosts): 403.
+    ForeignHost {
+        /// The host that it is for.
+        host: String,
+    },
     /// [`Config::origins`](crate::Config::origins) does not let pages from this origin connect: 403.
     Origin {
         /// The origin that the request names.
@@ -71,6 +76,7 @@ impl Refusal {
             | Self::Key
             | Self::Subprotocols
             | Self::Extensions
+            | Self::ForeignHost { .. }
             | Self::Origin { .. } => response,
         }
     }
@@ -85,7 +91,7 @@ impl Refusal {
             | Self::Key
             | Self::Subprotocols
             | Self::Extensions => Status::BAD_REQUEST,
-            Self::Origin { .. } => Status::FORBIDDEN,
+            Self::ForeignHost { .. } | Self::Origin { .. } => Status::FORBIDDEN,
             Self::Method => Status::METHOD_NOT_ALLOWED,
             Self::TimedOut => Status::REQUEST_TIMEOUT,
             Self::NoUpgrade | Self::Version => Status::UPGRADE_REQUIRED,
@@ -112,6 +118,10 @@ impl fmt::Display for Refusal {
             Self::Key => "there must be one Sec-WebSocket-Key: 16 bytes in base64".into(),
             Self::Subprotocols => "Sec-WebSocket-Protocol must be a list of different tokens".into(),
             Self::Extensions => "Sec-WebSocket-Extensions is malformed".into(),
+            Self::ForeignHost { host } => format!(
+                "this server does not go by the name {host:?}; its setting for this is `Config::hosts`"
+            )
+            .into(),
             Self::Origin { origin, host } => format!(
                 "pages from the origin {origin:?} may not connect to the host {host:?}; \
                  the server's setting for this is `Config::origins`"

@@ -1,6 +1,7 @@
 //! The server's side of the opening handshake (RFC 6455 §4.2).
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -85,6 +86,7 @@ impl core::error::Error for AcceptError {}
 pub(crate) struct ServerHandshake {
     reader: HeadReader,
     origins: Origins,
+    hosts: Option<Arc<[String]>>,
     #[cfg(feature = "deflate")]
     pub(crate) compression: Option<Compression>,
     asked: Option<Request>,
@@ -103,6 +105,7 @@ impl ServerHandshake {
         Self {
             reader: HeadReader::request(config.max_head, config.max_headers),
             origins: config.origins.clone(),
+            hosts: config.hosts.clone(),
             #[cfg(feature = "deflate")]
             compression: config.compression,
             asked: None,
@@ -136,6 +139,7 @@ impl ServerHandshake {
             Err(HeadError::TooManyHeaders) => Err(Refusal::TooManyHeaders),
         };
         let request = head.and_then(Request::parse).and_then(|request| {
+            origin::check_host(self.hosts.as_deref(), &request)?;
             if request.is_upgrade() {
                 origin::check(&self.origins, &request)?;
             }
