@@ -22,6 +22,13 @@ pub trait Handler: Sized {
     /// What [`Address`]es send to this handler; `()` if there are none.
     type Info: Send + 'static;
 
+    /// The TLS handshake is through, by rustls: what was agreed on, and who the client is, if it was asked for a
+    /// certificate. The request comes next. If it panics, the connection is dropped.
+    #[cfg(feature = "rustls")]
+    fn secured(&mut self, tls: &rustls::Connection) {
+        let _ = tls;
+    }
+
     /// Decides on a request, before the WebSocket is open: accept it, with a subprotocol, headers or settings
     /// of its own, or answer with any HTTP response. It may take its time; nothing more is read meanwhile.
     ///

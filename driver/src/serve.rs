@@ -59,7 +59,7 @@ where
 {
     /// Serves the connection on `io` with `handler`.
     pub fn new(io: I, timer: T, config: Config, handler: H) -> Self {
-        let opening = open(core::future::ready(Ok(io)), timer, config, handler, None);
+        let opening = open(core::future::ready(Ok((io, handler))), timer, config, None);
         Self { phase: Phase::Opening(Box::pin(opening)), member: None }
     }
 }
@@ -69,25 +69,23 @@ where
     I: Io + Unpin + Send + 'static,
     H: Handler + Send + 'static,
 {
-    /// Serves one of a server's connections, whose stream comes after a handshake of its own; not if the server is
-    /// to end. It must be polled by one task only.
+    /// Serves one of a server's connections, whose stream and handler come after a handshake of its own; not if
+    /// the server is to end. It must be polled by one task only.
     pub(crate) fn member(
-        io: impl Future<Output = io::Result<I>> + Send + 'static,
+        ready: impl Future<Output = io::Result<(I, H)>> + Send + 'static,
         config: Arc<Config>,
-        handler: H,
         members: &Arc<Members>,
     ) -> Option<Self> {
         let (member, alarm) = members.join()?;
-        let opening = open(io, alarm, config, handler, Some(Arc::clone(members)));
+        let opening = open(ready, alarm, config, Some(Arc::clone(members)));
         Some(Self { phase: Phase::Opening(Box::pin(opening)), member: Some(member) })
     }
 }
 
 async fn open<I, T, H>(
-    io: impl Future<Output = io::Result<I>>,
+    ready: impl Future<Output = io::Result<(I, H)>>,
     timer: T,
     config: impl Borrow<Config>,
-    mut handler: H,
     members: Option<Arc<Members>>,
 ) -> Result<(Socket<I, T>, H), Error>
 where
@@ -95,7 +93,8 @@ where
     T: Timer + Unpin,
     H: Handler,
 {
-    let incoming = Incoming::read(io.await?, timer, config.borrow()).await?;
+    let (io, mut handler) = ready.await?;
+    let incoming = Incoming::read(io, timer, config.borrow()).await?;
     if members.is_some_and(|members| members.end() > End::No) {
         return refuse(incoming, Response::new(Status::SERVICE_UNAVAILABLE)).await;
     }

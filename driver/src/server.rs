@@ -113,16 +113,20 @@ impl<R: Runtime> Server<R> {
                 Ok((stream, peer)) => {
                     // A stream that is gone already shows itself when it is read.
                     let _ = R::set_nodelay(&stream, self.nodelay);
-                    let stream = accept_tls::<R>(self.acceptor.clone(), stream, self.tls_timeout);
-                    let handler = match guard(|| make(peer)) {
+                    let mut handler = match guard(|| make(peer)) {
                         Ok(handler) => handler,
                         Err(panic) => {
                             trace::handler_failed(&panic);
                             continue;
                         }
                     };
-                    let config = Arc::clone(&config);
-                    let Some(serve) = Serve::member(stream, config, handler, &self.members) else { break };
+                    let stream = accept_tls::<R>(self.acceptor.clone(), stream, self.tls_timeout);
+                    let ready = async move {
+                        let stream = stream.await?;
+                        guard(|| stream.tell(&mut handler)).map_err(io::Error::other)?;
+                        Ok((stream, handler))
+                    };
+                    let Some(serve) = Serve::member(ready, Arc::clone(&config), &self.members) else { break };
                     R::spawn(Task(serve));
                 }
                 // The client was gone before we came to it.

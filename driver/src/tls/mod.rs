@@ -19,6 +19,7 @@ pub use native::NativeTlsStream;
 #[cfg(feature = "rustls")]
 pub use rustls::RustlsStream;
 
+use crate::handler::Handler;
 use crate::io::Io;
 
 /// A stream that may have TLS around it.
@@ -44,6 +45,15 @@ impl<I: Io + Unpin> MaybeTls<I> {
             Self::Rustls(stream) => stream.io(),
             #[cfg(feature = "native-tls")]
             Self::NativeTls(stream) => stream.io(),
+        }
+    }
+
+    /// Tells a handler who the peer is, if TLS does.
+    pub(crate) fn tell(&self, handler: &mut impl Handler) {
+        let _ = &handler;
+        #[cfg(feature = "rustls")]
+        if let Self::Rustls(stream) = self {
+            handler.secured(stream.connection());
         }
     }
 

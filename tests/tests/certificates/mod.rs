@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
@@ -26,9 +27,9 @@ impl Authority {
 
     /// Trusts what this authority certifies.
     pub(crate) fn client(&self) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.der().clone()).unwrap();
-        with_ring(ClientConfig::builder_with_provider).with_root_certificates(roots).with_no_client_auth()
+        with_ring(ClientConfig::builder_with_provider)
+            .with_root_certificates(self.roots())
+            .with_no_client_auth()
     }
 
     /// A server of these names.
@@ -37,6 +38,31 @@ impl Authority {
         with_ring(ServerConfig::builder_with_provider)
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver))
+    }
+
+    /// A server of these names that asks its clients for a certificate of this authority.
+    pub(crate) fn asking_server(&self, names: &[&str]) -> ServerConfig {
+        let resolver = SingleCertAndKey::from(self.certified_key(names));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots().into(), provider);
+        with_ring(ServerConfig::builder_with_provider)
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_cert_resolver(Arc::new(resolver))
+    }
+
+    /// A client with a certificate, which comes with it.
+    pub(crate) fn certified_client(&self, name: &str) -> (ClientConfig, CertificateDer<'static>) {
+        let (certificate, key) = self.certify(&[name]);
+        let certificate = certificate.der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = with_ring(ClientConfig::builder_with_provider).with_root_certificates(self.roots());
+        (config.with_client_auth_cert(vec![certificate.clone()], key).unwrap(), certificate)
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.der().clone()).unwrap();
+        roots
     }
 
     pub(crate) fn certified_key(&self, names: &[&str]) -> Arc<CertifiedKey> {
