@@ -1,0 +1,5 @@
+//! What hostile peers send, and what must come of it: each table is there once, for all surfaces.
+
+pub mod frames;
+pub mod handshakes;
+pub mod responses;
