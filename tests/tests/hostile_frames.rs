@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use sansocket::{Connection, Event, Role, State};
 use sansocket_tests::compressed::{self, DELIVERIES};
 use sansocket_tests::heads::{at_many_splits, with};
-use sansocket_tests::hostile::frames::{Attack, Seen, Verdict, attacks, rows};
+use sansocket_tests::hostile::frames::{Attack, Seen, Verdict, attacks, config, rows};
 use sansocket_tests::{ROLES, Record, START, open, splits};
 
 /// An open connection that is attacked.
@@ -44,7 +44,7 @@ fn hostile_frames_come_to_the_same_wherever_they_are_cut() {
     for role in ROLES {
         for attack in attacks(role) {
             for delivery in DELIVERIES {
-                let config = attack.config().delivery(delivery);
+                let config = config(attack.compression).delivery(delivery);
                 let record = at_many_splits(|| attacked(&attack, &config), &attack.stream());
                 check(&format!("core, {delivery:?}"), &attack, record);
             }
@@ -57,7 +57,7 @@ fn hostile_frames_in_one_read_with_a_request_come_to_the_same() {
     for attack in attacks(Role::Server) {
         let request = with("Sec-WebSocket-Extensions: permessage-deflate");
         let stream = [request.as_bytes(), &attack.stream()].concat();
-        let make = || Connection::server(&attack.config(), START);
+        let make = || Connection::server(&config(attack.compression), START);
         let mut record = splits::run(make(), [&stream[..]]);
         assert_eq!(splits::run(make(), stream.chunks(1)), record, "{attack}");
         let head = record.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;

@@ -218,6 +218,11 @@ pub fn attacks(receiver: Role) -> Vec<Attack> {
     attacks
 }
 
+/// The settings of both ends.
+pub fn config(compression: bool) -> Config {
+    Config::new().compression(compression.then(Compression::new))
+}
+
 impl fmt::Display for Attack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with = if self.compression { "with" } else { "without" };
@@ -227,11 +232,6 @@ impl fmt::Display for Attack {
 }
 
 impl Attack {
-    /// The settings of both ends.
-    pub fn config(&self) -> Config {
-        Config::new().compression(self.compression.then(Compression::new))
-    }
-
     /// The row's frames behind a good message, and before another if it goes on.
     pub fn stream(&self) -> Vec<u8> {
         let message = |text| match self.compression {

@@ -3,3 +3,5 @@
 pub mod frames;
 pub mod handshakes;
 pub mod responses;
+#[cfg(all(feature = "runtimes", not(miri)))]
+pub mod witness;
