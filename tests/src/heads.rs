@@ -34,8 +34,8 @@ pub fn asked(request: &str) -> (Connection, Request) {
     (server, request.clone())
 }
 
-/// What our server answers to a client's request, accepted with this configuration. (The RFC's example has checked its
-/// accept value.)
+/// What our server answers to a client's request, accepted with this configuration. (The RFC's example has
+/// checked its accept value.)
 pub fn answer_to(request: &[u8], config: &Config) -> String {
     let mut server = Connection::server(config, START);
     receive_accepting(&mut server, START, request);

@@ -9,9 +9,7 @@ use sansocket::{
 };
 use sansocket_tests::heads::answer_to;
 use sansocket_tests::hostile::responses;
-use sansocket_tests::{
-    SEED, START, asking, at_every_split, receive, receive_accepting, splits, take_output, wire,
-};
+use sansocket_tests::{SEED, START, asking, at_every_split, receive, take_output, wire};
 
 fn ask(url: &str) -> ClientRequest {
     ClientRequest::new(url).unwrap()

@@ -1,5 +1,5 @@
-//! RFC 6455 §4, §10: opening handshakes that are meant to harm, and what an application may not inject. The table of them
-//! that all surfaces are tested by is in `hostile_handshakes.rs`.
+//! RFC 6455 §4, §10: opening handshakes that are meant to harm, and what an application may not inject.
+//! The table that all surfaces are tested by is `hostile_handshakes.rs`'s.
 
 use sansocket::{
     Accept, Cause, ClientRequest, Config, Connection, Event, Refusal, Response, Role, State, Status,
@@ -11,7 +11,6 @@ use sansocket_tests::{SEED, START, at_every_split, receive, receive_accepting, t
 
 const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: internal\r\n\r\n";
 
 /// The good request with `from` replaced.

@@ -1,5 +1,5 @@
-//! RFC 6455 §5 to §8, RFC 7692 §6 and §7: what hostile peers send, received by the bare state machine in both roles,
-//! wherever it is cut. On sockets: `hostile_frames_adapters.rs`.
+//! RFC 6455 §5 to §8, RFC 7692 §6 and §7: what hostile peers send, received by the bare state machine in
+//! both roles, wherever it is cut. On sockets: `hostile_frames_adapters.rs`.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! RFC 6455 §5 to §8, RFC 7692 §6 and §7: what hostile peers send, over real sockets, to handlers and streams on each
-//! runtime.
+//! RFC 6455 §5 to §8, RFC 7692 §6 and §7: what hostile peers send, over real sockets, to handlers and streams
+//! on each runtime.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::future::Future;
@@ -19,8 +19,8 @@ sansocket_tests::on_each_runtime!(
     a_client_gets_nothing_of_hostile_frames_and_is_told_the_end,
 );
 
-/// Sends what there is as a client, in one write with the request if it goes on; what comes back, up to the end of the
-/// stream, behind the response.
+/// Sends what there is as a client, in one write with the request if it goes on; what comes back behind the
+/// response, up to the end of the stream.
 async fn attack_server<R: Runtime>(mut raw: Raw<R::Tcp>, attack: &Attack) -> Vec<u8> {
     let request = with("Sec-WebSocket-Extensions: permessage-deflate");
     let (first, second) = match attack.goes_on {
@@ -35,8 +35,8 @@ async fn attack_server<R: Runtime>(mut raw: Raw<R::Tcp>, attack: &Attack) -> Vec
     raw.read_to_end().await.unwrap()
 }
 
-/// Sends what there is as a server, in one write with the response if it goes on; what comes back, up to the end of the
-/// stream.
+/// Sends what there is as a server, in one write with the response if it goes on; what comes back, up to the
+/// end of the stream.
 async fn attack_client<R: Runtime>(mut raw: Raw<R::Tcp>, attack: &Attack) -> Vec<u8> {
     let request = raw.read_until(b"\r\n\r\n").await.unwrap();
     let answer = answer_to(&request, &config(attack.compression)).into_bytes();

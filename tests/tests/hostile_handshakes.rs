@@ -1,5 +1,5 @@
-//! RFC 6455 §4.1, §4.2; RFC 9112: opening handshakes of hostile clients and servers, received by the bare state machine
-//! wherever they are cut. On sockets: `hostile_handshakes_adapters.rs`.
+//! RFC 6455 §4.1, §4.2; RFC 9112: opening handshakes of hostile clients and servers, received by the bare
+//! state machine wherever they are cut. On sockets: `hostile_handshakes_adapters.rs`.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! RFC 6455 §4.4: the drafts' versions 7 and 8 from the handshake to the Close, in the bare state machine and over real
-//! sockets on each runtime; which versions are refused, and how.
+//! RFC 6455 §4.4: the drafts' versions 7 and 8 from the handshake to the Close, in the bare state machine and
+//! over real sockets on each runtime; which versions are refused, and how.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use sansocket::{Accept, ClientRequest, Config, Delivery, Event, InvalidHeader, Message, Role, Status};

@@ -200,8 +200,8 @@ pub struct Attack {
     pub goes_on: bool,
 }
 
-/// All rows, on all connections that they are for. Those that end a connection also with nothing behind them: they do
-/// it at once.
+/// All rows, on all connections that they are for. Those that end a connection also with nothing behind
+/// them: they do it at once.
 pub fn attacks(receiver: Role) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for row in rows(receiver) {

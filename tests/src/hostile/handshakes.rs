@@ -84,7 +84,8 @@ fn refused(name: &'static str, request: String, status: u16, refusal: Refusal) -
 }
 
 impl Row {
-    /// The request, and what a smuggler would like to be taken for frames or another request; behind a good one, frames.
+    /// The request, and what a smuggler would like to be taken for frames or another request; behind a good
+    /// one, frames.
     pub fn stream(&self) -> Vec<u8> {
         let frames =
             [wire::frame(Role::Server, TEXT, "behind"), wire::close(Role::Server, 1000, "")].concat();

@@ -7,13 +7,16 @@ use HandshakeError::{
     Upgrade,
 };
 
+/// Makes a response of the good one.
+pub type Change = fn(&str) -> String;
+
 /// A good response changed, and what is wrong with it then.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     pub error: HandshakeError,
     /// Whether the client has offered permessage-deflate.
     pub offers: bool,
-    pub answer: fn(&str) -> String,
+    pub answer: Change,
 }
 
 impl Row {
@@ -24,7 +27,7 @@ impl Row {
 }
 
 pub fn rows() -> Vec<Row> {
-    let plain: &[(HandshakeError, fn(&str) -> String)] = &[
+    let plain: &[(HandshakeError, Change)] = &[
         (Accept, |good| but(good, accept(good), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
         (Accept, |good| but(good, &accept_line(good), "X: y")),
         (Accept, |good| with(good, &accept_line(good))),
@@ -56,7 +59,7 @@ pub fn rows() -> Vec<Row> {
         (TooManyInterim, |good| "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + good),
         (HeadTooLong, |good| with(good, &format!("X: {}", "x".repeat(16 << 10)))),
     ];
-    let compressed: &[fn(&str) -> String] = &[
+    let compressed: &[Change] = &[
         |good| with(good, "Sec-WebSocket-Extensions: foo"),
         |good| with(good, "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate"),
         |good| with(good, "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7"),

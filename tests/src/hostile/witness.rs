@@ -26,8 +26,9 @@ impl Testimony {
         self.ends[0].clone()
     }
 
-    fn message(&mut self, message: &Message<'_>) {
+    fn message<'m>(&mut self, message: Message<'m>) -> Message<'m> {
         self.events.push(String::from_utf8_lossy(message.as_bytes()).into_owned());
+        message
     }
 
     /// The message, once it is whole.
@@ -35,12 +36,10 @@ impl Testimony {
         assert_eq!(data.first, self.pieces.is_empty(), "a message begins where none has ended");
         self.pieces.extend_from_slice(&data.payload);
         let bytes = data.last.then(|| core::mem::take(&mut self.pieces))?;
-        let message = match data.kind {
+        Some(self.message(match data.kind {
             Kind::Text => Message::text(String::from_utf8(bytes).expect("text")),
             Kind::Binary => Message::binary(bytes),
-        };
-        self.message(&message);
-        Some(message)
+        }))
     }
 }
 
@@ -71,8 +70,7 @@ impl Handler for Witness {
     }
 
     fn message(&mut self, message: Message<'_>, reply: &mut Reply<'_, ()>) -> Outcome {
-        self.testimony.message(&message);
-        Ok(reply.send(message)?)
+        Ok(reply.send(self.testimony.message(message))?)
     }
 
     fn data(&mut self, data: Data<'_>, reply: &mut Reply<'_, ()>) -> Outcome {
@@ -122,15 +120,8 @@ pub async fn converse<R: Adapter>(mut socket: Socket<R>, delivery: Delivery) -> 
     let mut testimony = Testimony::default();
     let told = loop {
         let received = match delivery {
-            Delivery::Whole => socket.recv().await.map(|message| {
-                message.map(|message| {
-                    testimony.message(&message);
-                    Some(message)
-                })
-            }),
-            Delivery::Streaming => {
-                socket.recv_data().await.map(|data| data.map(|data| testimony.data(&data)))
-            }
+            Delivery::Whole => socket.recv().await.map(|it| it.map(|it| Some(testimony.message(it)))),
+            Delivery::Streaming => socket.recv_data().await.map(|it| it.map(|it| testimony.data(&it))),
         };
         match received {
             Ok(Some(None)) => {}
