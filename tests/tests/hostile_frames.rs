@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use sansocket::{Connection, Event, Role, State};
 use sansocket_tests::compressed::{self, DELIVERIES};
 use sansocket_tests::heads::{at_many_splits, with};
+use sansocket_tests::hostile::During;
 use sansocket_tests::hostile::frames::{Attack, Seen, Verdict, attacks, config, rows};
 use sansocket_tests::{ROLES, Record, START, open, splits};
 
@@ -16,14 +17,14 @@ fn attacked(attack: &Attack, config: &sansocket::Config) -> Connection {
 
 /// Besides what all surfaces show.
 #[track_caller]
-fn check(surface: &str, attack: &Attack, record: Record) {
+fn check(attack: &Attack, record: Record) {
     let Record { state, shutdown, .. } = record;
     // §7.1.1: the server ends the TCP connection, and whoever fails the connection does.
     let ends = attack.is_fatal() || attack.receiver == Role::Server;
-    assert_eq!((state, shutdown), (State::Closing, ends), "{surface}: {attack}");
+    assert_eq!((state, shutdown), (State::Closing, ends));
     let closes = record.events.iter().filter(|event| matches!(event, Event::Close(_))).count();
-    assert_eq!(closes, usize::from(!attack.is_fatal()), "{surface}: {attack}");
-    attack.check(surface, false, &Seen::from(record));
+    assert_eq!(closes, usize::from(!attack.is_fatal()));
+    attack.check(false, &Seen::from(record));
 }
 
 #[test]
@@ -44,9 +45,9 @@ fn hostile_frames_come_to_the_same_wherever_they_are_cut() {
     for role in ROLES {
         for attack in attacks(role) {
             for delivery in DELIVERIES {
+                let _during = During::new(&format!("core, {delivery:?}"), &attack);
                 let config = config(attack.compression).delivery(delivery);
-                let record = at_many_splits(|| attacked(&attack, &config), &attack.stream());
-                check(&format!("core, {delivery:?}"), &attack, record);
+                check(&attack, at_many_splits(|| attacked(&attack, &config), &attack.stream()));
             }
         }
     }
@@ -55,14 +56,15 @@ fn hostile_frames_come_to_the_same_wherever_they_are_cut() {
 #[test]
 fn hostile_frames_in_one_read_with_a_request_come_to_the_same() {
     for attack in attacks(Role::Server) {
+        let _during = During::new("core, opened", &attack);
         let request = with("Sec-WebSocket-Extensions: permessage-deflate");
         let stream = [request.as_bytes(), &attack.stream()].concat();
         let make = || Connection::server(&config(attack.compression), START);
         let mut record = splits::run(make(), [&stream[..]]);
-        assert_eq!(splits::run(make(), stream.chunks(1)), record, "{attack}");
+        assert_eq!(splits::run(make(), stream.chunks(1)), record);
         let head = record.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
         record.output.drain(..head);
-        assert!(matches!(record.events.remove(0), Event::Request(_)), "{attack}");
-        check("core, opened", &attack, record);
+        assert!(matches!(record.events.remove(0), Event::Request(_)));
+        check(&attack, record);
     }
 }

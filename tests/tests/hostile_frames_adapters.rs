@@ -8,6 +8,7 @@ use sansocket::{Accept, ClientRequest, Role};
 use sansocket_driver::Runtime;
 use sansocket_tests::compressed::DELIVERIES;
 use sansocket_tests::heads::{answer_to, with};
+use sansocket_tests::hostile::During;
 use sansocket_tests::hostile::frames::{Attack, Seen, attacks, config};
 use sansocket_tests::hostile::witness::{self, Testimony, converse};
 use sansocket_tests::raw::Raw;
@@ -29,7 +30,7 @@ async fn attack_server<R: Runtime>(mut raw: Raw<R::Tcp>, attack: &Attack) -> Vec
     };
     raw.write(&first).await.unwrap();
     let head = raw.read_until(b"\r\n\r\n").await.unwrap();
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{attack}");
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
     raw.write(&second).await.unwrap();
     // The server ends it first (§7.1.1): our end is still open here.
     raw.read_to_end().await.unwrap()
@@ -54,14 +55,13 @@ async fn attack_client<R: Runtime>(mut raw: Raw<R::Tcp>, attack: &Attack) -> Vec
 }
 
 async fn check(
-    surface: &str,
     attack: &Attack,
     output: impl Future<Output = Vec<u8>>,
     program: impl Future<Output = Testimony>,
 ) {
     let (output, testimony) = tokio::join!(output, program);
     let end = testimony.end();
-    attack.check(surface, true, &Seen { output, events: testimony.events, end });
+    attack.check(true, &Seen { output, events: testimony.events, end });
 }
 
 async fn a_handler_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>() {
@@ -72,10 +72,11 @@ async fn a_handler_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter
             witness::server::<R>(config(true).delivery(delivery)).await,
         ];
         for attack in attacks(Role::Server) {
+            let _during = During::new(&format!("handler, {delivery:?}"), &attack);
             let (url, told) = &mut servers[usize::from(attack.compression)];
             let output = attack_server::<R>(Raw(stream_to::<R>(url).await), &attack);
             let program = async { told.recv().await.unwrap() };
-            check(&format!("handler, {delivery:?}"), &attack, output, program).await;
+            check(&attack, output, program).await;
         }
     }
 }
@@ -83,6 +84,7 @@ async fn a_handler_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter
 async fn a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>() {
     for delivery in DELIVERIES {
         for attack in attacks(Role::Server) {
+            let _during = During::new(&format!("server, {delivery:?}"), &attack);
             let (one, other) = streams::<R>().await;
             let program = async {
                 let config = config(attack.compression).delivery(delivery);
@@ -90,7 +92,7 @@ async fn a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_e
                 converse::<R>(incoming.accept(Accept::new()).await.unwrap(), delivery).await
             };
             let output = attack_server::<R>(Raw(one), &attack);
-            check(&format!("server, {delivery:?}"), &attack, output, program).await;
+            check(&attack, output, program).await;
         }
     }
 }
@@ -98,6 +100,7 @@ async fn a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_e
 async fn a_client_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>() {
     for delivery in DELIVERIES {
         for attack in attacks(Role::Client) {
+            let _during = During::new(&format!("client, {delivery:?}"), &attack);
             let (one, other) = streams::<R>().await;
             let program = async {
                 let config = config(attack.compression).delivery(delivery);
@@ -106,7 +109,7 @@ async fn a_client_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>
                 converse::<R>(socket, delivery).await
             };
             let output = attack_client::<R>(Raw(other), &attack);
-            check(&format!("client, {delivery:?}"), &attack, output, program).await;
+            check(&attack, output, program).await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use sansocket::{Cause, Compression, Config, Connection, Event, Role, State};
 use sansocket_tests::heads::{answer_to, at_many_splits};
+use sansocket_tests::hostile::During;
 use sansocket_tests::hostile::handshakes::{Seen, rows};
 use sansocket_tests::hostile::responses;
 use sansocket_tests::{START, asking, receive, wire};
@@ -22,25 +23,27 @@ fn hostile_requests_come_to_the_same_wherever_they_are_cut_whether_the_server_co
     for compression in [None, Some(Compression::new())] {
         let config = Config::new().compression(compression);
         for row in rows() {
+            let _during = During::new("core", row.name);
             let record = at_many_splits(|| Connection::server(&config, START), &row.stream());
-            assert_eq!((record.state, record.shutdown), (State::Closing, true), "{}", row.name);
+            assert_eq!((record.state, record.shutdown), (State::Closing, true));
             let mut seen = Seen { output: record.output, end: Some(record.end), ..Seen::default() };
             for event in record.events {
                 match event {
                     Event::Request(request) => seen.requests.push(request.is_upgrade()),
                     Event::Message(message) => seen.messages.push(message.as_text().unwrap().to_owned()),
-                    Event::Close(_) => assert!(row.refusal.is_none(), "{}", row.name),
-                    other => panic!("{}: {other:?}", row.name),
+                    Event::Close(_) => assert!(row.refusal.is_none()),
+                    other => panic!("{other:?}"),
                 }
             }
-            row.check("core", false, &seen);
+            row.check(false, &seen);
         }
     }
 }
 
 #[test]
 fn section_4_1_an_answer_that_is_no_handshake_fails_the_connection() {
-    for row in responses::rows() {
+    for (i, row) in responses::rows().into_iter().enumerate() {
+        let _during = During::new("core, client", format_args!("response {i}, {:?}", row.error));
         let make = || asking(&row.config()).0;
         let answer = (row.answer)(&answer_to(&asking(&row.config()).1, &Config::new()));
         let stream = [answer.as_bytes(), &wire::frame(Role::Client, wire::TEXT, "attack")].concat();

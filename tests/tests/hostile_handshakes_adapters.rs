@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use sansocket::{Accept, Cause, ClientRequest, Compression, Config, Delivery, Disconnect, Role};
 use sansocket_driver::{Error, Runtime};
 use sansocket_tests::heads::answer_to;
+use sansocket_tests::hostile::During;
 use sansocket_tests::hostile::handshakes::{Row, Seen, rows};
 use sansocket_tests::hostile::responses;
 use sansocket_tests::hostile::witness::{self, Testimony, Witness, converse};
@@ -35,14 +36,13 @@ async fn ask<R: Runtime>(mut raw: Raw<R::Tcp>, row: &Row) -> Vec<u8> {
 }
 
 async fn check(
-    surface: &str,
     row: &Row,
     output: impl Future<Output = Vec<u8>>,
     program: impl Future<Output = (Testimony, Option<Disconnect>)>,
 ) {
     let (output, (testimony, end)) = tokio::join!(output, program);
     let Testimony { requests, events: messages, .. } = testimony;
-    row.check(surface, true, &Seen { output, requests, messages, end });
+    row.check(true, &Seen { output, requests, messages, end });
 }
 
 /// How it ended, which may be that it never opened.
@@ -57,15 +57,16 @@ async fn a_server_refuses_hostile_requests_and_goes_on<R: Adapter>() {
     for config in configs() {
         let (url, mut told) = witness::server::<R>(config).await;
         for row in rows() {
+            let _during = During::new("server", row.name);
             let output = ask::<R>(Raw(stream_to::<R>(&url).await), &row);
             let program = async {
                 let testimony = told.recv().await.unwrap();
                 // A handler that was never open is told of no end.
-                assert_eq!(testimony.ends.len(), usize::from(row.refusal.is_none()), "{}", row.name);
+                assert_eq!(testimony.ends.len(), usize::from(row.refusal.is_none()));
                 let end = testimony.ends.first().cloned();
                 (testimony, end)
             };
-            check("server", &row, output, program).await;
+            check(&row, output, program).await;
         }
     }
 }
@@ -73,6 +74,7 @@ async fn a_server_refuses_hostile_requests_and_goes_on<R: Adapter>() {
 async fn what_serves_a_hostile_request_is_told_why_it_was_refused<R: Adapter>() {
     for config in configs() {
         for row in rows() {
+            let _during = During::new("served connection", row.name);
             let (one, other) = streams::<R>().await;
             let (tells, mut told) = mpsc::unbounded_channel();
             let served = R::serve_connection(other, config.clone(), Witness::new(tells));
@@ -80,7 +82,7 @@ async fn what_serves_a_hostile_request_is_told_why_it_was_refused<R: Adapter>() 
                 let end = end(served.await).unwrap_or_else(|end| *end);
                 (told.recv().await.unwrap(), Some(end))
             };
-            check("served connection", &row, ask::<R>(Raw(one), &row), program).await;
+            check(&row, ask::<R>(Raw(one), &row), program).await;
         }
     }
 }
@@ -88,6 +90,7 @@ async fn what_serves_a_hostile_request_is_told_why_it_was_refused<R: Adapter>() 
 async fn a_server_that_accepts_by_hand_is_told_why_a_hostile_request_was_refused<R: Adapter>() {
     for config in configs() {
         for row in rows() {
+            let _during = During::new("server stream", row.name);
             let (one, other) = streams::<R>().await;
             let program = async {
                 let incoming = match end(R::incoming(other, &config).await) {
@@ -105,13 +108,14 @@ async fn a_server_that_accepts_by_hand_is_told_why_a_hostile_request_was_refused
                     Err(end) => (Testimony { requests, ..Testimony::default() }, Some(*end)),
                 }
             };
-            check("server stream", &row, ask::<R>(Raw(one), &row), program).await;
+            check(&row, ask::<R>(Raw(one), &row), program).await;
         }
     }
 }
 
 async fn a_client_fails_on_hostile_responses_and_sends_nothing<R: Adapter>() {
-    for row in responses::rows() {
+    for (i, row) in responses::rows().into_iter().enumerate() {
+        let _during = During::new("client", format_args!("response {i}, {:?}", row.error));
         let (one, other) = streams::<R>().await;
         let mut raw = Raw(other);
         let server = async {

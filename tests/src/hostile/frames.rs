@@ -246,10 +246,6 @@ impl Attack {
         stream
     }
 
-    fn verdict(&self) -> Verdict {
-        if self.row.verdict == Open { Closed(Some(1000)) } else { self.row.verdict }
-    }
-
     /// Whether the attacked end fails the connection.
     pub fn is_fatal(&self) -> bool {
         matches!(self.row.verdict, Failed(..))
@@ -257,38 +253,29 @@ impl Attack {
 
     /// All of it is as the row has it; `echoes` if messages are sent back.
     #[track_caller]
-    pub fn check(&self, surface: &str, echoes: bool, seen: &Seen) {
-        let what = format!("{surface}: {self}");
+    pub fn check(&self, echoes: bool, seen: &Seen) {
         let mut messages = vec!["before"];
         messages.extend(self.row.messages);
         if self.row.verdict == Open {
             messages.push("after");
         }
-        assert_eq!(seen.events, messages, "{what}");
+        assert_eq!(seen.events, messages);
 
-        let code = match self.verdict() {
-            Open => unreachable!("it ends with a Close"),
-            Closed(code) => code,
-            Failed(code, _) => Some(code),
+        let (code, received, cause) = match self.row.verdict {
+            Failed(code, error) => (Some(code), None, Cause::Violation(error)),
+            Closed(code) => (code, Some(code), Cause::Closed(Side::Remote)),
+            Open => (Some(1000), Some(Some(1000)), Cause::Closed(Side::Remote)),
         };
         let frame = |first, payload| wire::Parsed { first, masked: self.receiver == Role::Client, payload };
         let echoes = if echoes { &messages[..] } else { &[] };
         let mut frames: Vec<_> =
             echoes.iter().map(|text| frame(0x80 | TEXT, text.as_bytes().to_vec())).collect();
         frames.push(frame(0x80 | CLOSE, code.map(wire::close_payload).unwrap_or_default()));
-        assert_eq!(wire::parse(&seen.output), frames, "{what}");
+        assert_eq!(wire::parse(&seen.output), frames);
 
-        let (cause, received) = match self.verdict() {
-            Failed(_, error) => (Cause::Violation(error), None),
-            Open | Closed(_) => (Cause::Closed(Side::Remote), Some(code)),
-        };
         let code_of = |frame: Option<&CloseFrame<'_>>| frame.map(|frame| frame.code().map(|code| code.get()));
-        assert_eq!(seen.end.cause(), &cause, "{what}");
-        assert_eq!(
-            (code_of(seen.end.sent()), code_of(seen.end.received())),
-            (Some(code), received),
-            "{what}"
-        );
+        assert_eq!(seen.end.cause(), &cause);
+        assert_eq!((code_of(seen.end.sent()), code_of(seen.end.received())), (Some(code), received));
     }
 }
 

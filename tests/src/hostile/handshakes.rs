@@ -95,52 +95,47 @@ impl Row {
 
     /// All of it is as the row has it; `echoes` if messages are sent back.
     #[track_caller]
-    pub fn check(&self, surface: &str, echoes: bool, seen: &Seen) {
-        let what = format!("{surface}: {}", self.name);
+    pub fn check(&self, echoes: bool, seen: &Seen) {
         // A request that asks for no WebSocket is the application's to answer: here it accepts.
         let is_shown = matches!(self.refusal, None | Some(Refusal::NoUpgrade));
         let requests = if is_shown { vec![self.refusal.is_none()] } else { vec![] };
-        assert_eq!(seen.requests, requests, "{what}");
+        assert_eq!(seen.requests, requests);
 
-        let head = seen.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect(&what) + 4;
+        let head = seen.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a response") + 4;
         let (head, behind) = seen.output.split_at(head);
         let answer = Answer::parse(head);
-        assert_eq!(answer.status[..13], format!("HTTP/1.1 {} ", self.status), "{what}");
+        assert_eq!(answer.status[..13], format!("HTTP/1.1 {} ", self.status));
         let field = |name| {
             let mut fields = answer.headers.iter().filter(|(have, _)| have == name);
             fields.next().map(|(_, value)| &value[..])
         };
         let Some(refusal) = &self.refusal else {
-            assert_eq!(field("sec-websocket-accept"), Some(ACCEPT), "{what}");
-            assert_eq!(seen.messages, ["behind"], "{what}");
+            assert_eq!(field("sec-websocket-accept"), Some(ACCEPT));
+            assert_eq!(seen.messages, ["behind"]);
             let frame =
                 |first, payload: &[u8]| wire::Parsed { first, masked: false, payload: payload.to_vec() };
             let mut frames = vec![frame(0x80 | CLOSE, &wire::close_payload(1000))];
             if echoes {
                 frames.insert(0, frame(0x80 | TEXT, b"behind"));
             }
-            assert_eq!(wire::parse(behind), frames, "{what}");
-            assert_eq!(
-                seen.end.as_ref().map(Disconnect::cause),
-                Some(&Cause::Closed(Side::Remote)),
-                "{what}"
-            );
+            assert_eq!(wire::parse(behind), frames);
+            assert_eq!(seen.end.as_ref().map(Disconnect::cause), Some(&Cause::Closed(Side::Remote)));
             return;
         };
-        assert_eq!(seen.messages, [""; 0], "{what}");
+        assert_eq!(seen.messages, [""; 0]);
         // One answer, and nothing behind it.
-        assert_eq!(String::from_utf8_lossy(behind), refusal.to_string(), "{what}");
-        assert_eq!(field("content-length"), Some(&behind.len().to_string()[..]), "{what}");
+        assert_eq!(String::from_utf8_lossy(behind), refusal.to_string());
+        assert_eq!(field("content-length"), Some(&behind.len().to_string()[..]));
         let is_last = field("connection").is_some_and(|value| value.ends_with("close"));
-        assert_eq!((is_last, refusal.status().get()), (true, self.status), "{what}");
+        assert_eq!((is_last, refusal.status().get()), (true, self.status));
         let allows = (self.status == 405).then_some("GET");
         let versions = (*refusal == Refusal::Version).then_some("13, 8, 7");
         let upgrade = (self.status == 426).then_some("websocket");
         let fields = ["allow", "sec-websocket-version", "upgrade"].map(field);
-        assert_eq!(fields, [allows, versions, upgrade], "{what}");
+        assert_eq!(fields, [allows, versions, upgrade]);
         if let Some(end) = &seen.end {
-            assert_eq!(end.cause(), &Cause::Refused(refusal.clone()), "{what}");
-            assert_eq!((end.sent(), end.received(), end.is_orderly()), (None, None, false), "{what}");
+            assert_eq!(end.cause(), &Cause::Refused(refusal.clone()));
+            assert_eq!((end.sent(), end.received(), end.is_orderly()), (None, None, false));
         }
     }
 }
