@@ -54,17 +54,20 @@ fn hostile_frames_come_to_the_same_wherever_they_are_cut() {
 }
 
 #[test]
-fn hostile_frames_in_one_read_with_a_request_come_to_the_same() {
-    for attack in attacks(Role::Server) {
-        let _during = During::new("core, opened", &attack);
-        let request = with("Sec-WebSocket-Extensions: permessage-deflate");
-        let stream = [request.as_bytes(), &attack.stream()].concat();
-        let make = || Connection::server(&config(attack.compression), START);
-        let mut record = splits::run(make(), [&stream[..]]);
-        assert_eq!(splits::run(make(), stream.chunks(1)), record);
-        let head = record.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
-        record.output.drain(..head);
-        assert!(matches!(record.events.remove(0), Event::Request(_)));
-        check(&attack, record);
+fn hostile_frames_in_one_read_with_a_request_come_to_the_same_in_each_version() {
+    for version in ["13", "8", "7"] {
+        for attack in attacks(Role::Server) {
+            let _during = During::new(&format!("core, version {version}"), &attack);
+            let request = with("Sec-WebSocket-Extensions: permessage-deflate");
+            let request = request.replace(": 13", &format!(": {version}"));
+            let stream = [request.as_bytes(), &attack.stream()].concat();
+            let make = || Connection::server(&config(attack.compression), START);
+            let mut record = splits::run(make(), [&stream[..]]);
+            assert_eq!(splits::run(make(), stream.chunks(1)), record);
+            let head = record.output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+            record.output.drain(..head);
+            assert!(matches!(record.events.remove(0), Event::Request(_)));
+            check(&attack, record);
+        }
     }
 }

@@ -4,21 +4,43 @@
 
 use core::future::Future;
 
-use sansocket::{Accept, ClientRequest, Role};
+use sansocket::{Accept, ClientRequest, Config, Delivery, Role};
 use sansocket_driver::Runtime;
 use sansocket_tests::compressed::DELIVERIES;
 use sansocket_tests::heads::{answer_to, with};
 use sansocket_tests::hostile::During;
 use sansocket_tests::hostile::frames::{Attack, Seen, attacks, config};
-use sansocket_tests::hostile::witness::{self, Testimony, converse};
+use sansocket_tests::hostile::witness::{self, Testimony, converse, converse_in_halves};
 use sansocket_tests::raw::Raw;
-use sansocket_tests::runtimes::{Adapter, stream_to, streams};
+use sansocket_tests::runtimes::{Adapter, Socket, stream_to, streams};
 
 sansocket_tests::on_each_runtime!(
     a_handler_gets_nothing_of_hostile_frames_and_is_told_the_end,
     a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_end,
     a_client_gets_nothing_of_hostile_frames_and_is_told_the_end,
 );
+
+/// How a program receives that calls a `WebSocket`.
+#[derive(Clone, Copy, Debug)]
+enum Surface {
+    Stream(Delivery),
+    Halves,
+}
+
+const SURFACES: [Surface; 3] =
+    [Surface::Stream(Delivery::Whole), Surface::Stream(Delivery::Streaming), Surface::Halves];
+
+fn settings(attack: &Attack, surface: Surface) -> Config {
+    let config = config(attack.compression);
+    if let Surface::Stream(delivery) = surface { config.delivery(delivery) } else { config }
+}
+
+async fn run<R: Adapter>(socket: Socket<R>, surface: Surface) -> Testimony {
+    match surface {
+        Surface::Stream(delivery) => converse::<R>(socket, delivery).await,
+        Surface::Halves => converse_in_halves::<R>(socket).await,
+    }
+}
 
 /// Sends what there is as a client, in one write with the request if it goes on; what comes back behind the
 /// response, up to the end of the stream.
@@ -82,14 +104,13 @@ async fn a_handler_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter
 }
 
 async fn a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>() {
-    for delivery in DELIVERIES {
+    for surface in SURFACES {
         for attack in attacks(Role::Server) {
-            let _during = During::new(&format!("server, {delivery:?}"), &attack);
+            let _during = During::new(&format!("server, {surface:?}"), &attack);
             let (one, other) = streams::<R>().await;
             let program = async {
-                let config = config(attack.compression).delivery(delivery);
-                let incoming = R::incoming(other, &config).await.unwrap();
-                converse::<R>(incoming.accept(Accept::new()).await.unwrap(), delivery).await
+                let incoming = R::incoming(other, &settings(&attack, surface)).await.unwrap();
+                run::<R>(incoming.accept(Accept::new()).await.unwrap(), surface).await
             };
             let output = attack_server::<R>(Raw(one), &attack);
             check(&attack, output, program).await;
@@ -98,15 +119,15 @@ async fn a_server_that_receives_gets_nothing_of_hostile_frames_and_is_told_the_e
 }
 
 async fn a_client_gets_nothing_of_hostile_frames_and_is_told_the_end<R: Adapter>() {
-    for delivery in DELIVERIES {
+    for surface in SURFACES {
         for attack in attacks(Role::Client) {
-            let _during = During::new(&format!("client, {delivery:?}"), &attack);
+            let _during = During::new(&format!("client, {surface:?}"), &attack);
             let (one, other) = streams::<R>().await;
             let program = async {
-                let config = config(attack.compression).delivery(delivery);
                 let request = ClientRequest::new("ws://example.com/chat").unwrap();
+                let config = settings(&attack, surface);
                 let (socket, _) = R::connect_on(one, &request, &config).await.unwrap();
-                converse::<R>(socket, delivery).await
+                run::<R>(socket, surface).await
             };
             let output = attack_client::<R>(Raw(other), &attack);
             check(&attack, output, program).await;

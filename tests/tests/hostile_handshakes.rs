@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 
 use sansocket::{Cause, Compression, Config, Connection, Event, Role, State};
-use sansocket_tests::heads::{answer_to, at_many_splits};
+use sansocket_tests::heads::{answer_to, at_many_splits, server};
 use sansocket_tests::hostile::During;
-use sansocket_tests::hostile::handshakes::{Seen, rows};
+use sansocket_tests::hostile::handshakes::{Row, Seen, rows};
 use sansocket_tests::hostile::responses;
-use sansocket_tests::{START, asking, receive, wire};
+use sansocket_tests::{Record, START, asking, receive, splits, wire};
 
 #[test]
 fn there_are_29_requests_and_no_two_are_the_same() {
@@ -18,6 +18,21 @@ fn there_are_29_requests_and_no_two_are_the_same() {
     assert_eq!(rows().iter().filter(|row| row.refusal.is_none()).count(), 4);
 }
 
+fn check(row: &Row, record: &Record) {
+    assert_eq!((record.state, record.shutdown), (State::Closing, true));
+    let (output, end) = (record.output.clone(), Some(record.end.clone()));
+    let mut seen = Seen { output, end, ..Seen::default() };
+    for event in &record.events {
+        match event {
+            Event::Request(request) => seen.requests.push(request.is_upgrade()),
+            Event::Message(message) => seen.messages.push(message.as_text().unwrap().to_owned()),
+            Event::Close(_) => assert!(row.refusal.is_none()),
+            other => panic!("{other:?}"),
+        }
+    }
+    row.check(false, &seen);
+}
+
 #[test]
 fn hostile_requests_come_to_the_same_wherever_they_are_cut_whether_the_server_compresses_or_not() {
     for compression in [None, Some(Compression::new())] {
@@ -25,17 +40,19 @@ fn hostile_requests_come_to_the_same_wherever_they_are_cut_whether_the_server_co
         for row in rows() {
             let _during = During::new("core", row.name);
             let record = at_many_splits(|| Connection::server(&config, START), &row.stream());
-            assert_eq!((record.state, record.shutdown), (State::Closing, true));
-            let mut seen = Seen { output: record.output, end: Some(record.end), ..Seen::default() };
-            for event in record.events {
-                match event {
-                    Event::Request(request) => seen.requests.push(request.is_upgrade()),
-                    Event::Message(message) => seen.messages.push(message.as_text().unwrap().to_owned()),
-                    Event::Close(_) => assert!(row.refusal.is_none()),
-                    other => panic!("{other:?}"),
-                }
-            }
-            row.check(false, &seen);
+            check(&row, &record);
+        }
+    }
+}
+
+/// The drafts are no way around anything (§4.4).
+#[test]
+fn hostile_requests_come_to_the_same_in_versions_7_and_8() {
+    for version in ["8", "7"] {
+        for mut row in rows() {
+            let _during = During::new(&format!("core, version {version}"), row.name);
+            row.request = row.request.replace("Version: 13", &format!("Version: {version}"));
+            check(&row, &splits::run(server(), [&row.stream()[..]]));
         }
     }
 }

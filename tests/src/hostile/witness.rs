@@ -1,7 +1,8 @@
 //! Programs on an adapter that note all they are handed, and send messages back.
 
-use sansocket::{Accept, Config, Data, Delivery, Disconnect, Kind, Message, Request};
-use sansocket_driver::{Decision, Error, Handler, Outcome, Reply};
+use futures_util::StreamExt;
+use sansocket::{Accept, Config, Data, Delivery, Disconnect, Kind, Message, Request, SendError};
+use sansocket_driver::{Decision, Error, Handler, Outcome, Reply, WebSocket};
 use tokio::sync::mpsc;
 
 use crate::runtimes::{Adapter, Socket, listen, spawn};
@@ -24,6 +25,17 @@ impl Testimony {
     pub fn end(&self) -> Disconnect {
         assert_eq!(self.ends.len(), 1, "{self:?}");
         self.ends[0].clone()
+    }
+
+    /// The end, which is an error if it is none in good order.
+    fn hear<R: Adapter>(&mut self, told: Option<Error>, socket: &Socket<R>) {
+        let end = socket.disconnect().expect("the end").clone();
+        match told {
+            None => assert!(end.is_orderly(), "{end}"),
+            Some(Error::Disconnected(told)) => assert_eq!((&*told, end.is_orderly()), (&end, false)),
+            Some(other) => panic!("{other}"),
+        }
+        self.ends.push(end);
     }
 
     fn message<'m>(&mut self, message: Message<'m>) -> Message<'m> {
@@ -112,10 +124,10 @@ pub async fn server<R: Adapter>(config: Config) -> (String, mpsc::UnboundedRecei
     (url, told)
 }
 
-/// Receives to the end, sending messages back. Of how it ended, all that the calls tell must be the same.
+/// Receives to the end, sending messages back.
 ///
 /// # Panics
-/// If a message cannot be sent back.
+/// If a message cannot be sent back, or the calls do not tell the same end.
 pub async fn converse<R: Adapter>(mut socket: Socket<R>, delivery: Delivery) -> Testimony {
     let mut testimony = Testimony::default();
     let told = loop {
@@ -127,14 +139,30 @@ pub async fn converse<R: Adapter>(mut socket: Socket<R>, delivery: Delivery) -> 
             Ok(Some(None)) => {}
             Ok(Some(Some(message))) => socket.send(message).await.expect("an open socket"),
             Ok(None) => break None,
-            Err(Error::Disconnected(disconnect)) => break Some(*disconnect),
-            Err(other) => panic!("{other}"),
+            Err(error) => break Some(error),
         }
     };
-    let end = socket.disconnect().expect("the end").clone();
-    // Only an end in disorder is an error, and once.
-    assert_eq!(told, (!end.is_orderly()).then(|| end.clone()));
+    testimony.hear::<R>(told, &socket);
     assert!(matches!(socket.recv().await, Ok(None)));
-    testimony.ends.push(end);
+    testimony
+}
+
+/// The same in two halves, one of which is a stream.
+///
+/// # Panics
+/// If a message cannot be sent back, or the calls do not tell the same end.
+pub async fn converse_in_halves<R: Adapter>(socket: Socket<R>) -> Testimony {
+    let mut testimony = Testimony::default();
+    let (mut sender, mut receiver) = socket.split();
+    let told = loop {
+        match receiver.next().await {
+            Some(Ok(message)) => sender.send(testimony.message(message)).await.expect("an open socket"),
+            Some(Err(error)) => break Some(error),
+            None => break None,
+        }
+    };
+    assert!(matches!(sender.send("late").await, Err(Error::Send(SendError::Closed))));
+    assert!(receiver.next().await.is_none());
+    testimony.hear::<R>(told, &WebSocket::reunite(sender, receiver).expect("two halves of one"));
     testimony
 }
