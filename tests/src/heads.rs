@@ -3,7 +3,7 @@
 use sansocket::{Config, Connection, Event, Request};
 
 use crate::splits::{Record, run};
-use crate::{START, at_every_split, receive};
+use crate::{START, at_every_split, receive, receive_accepting, take_output};
 
 /// The request of §1.2, with the key of §1.3.
 pub const GOOD: &str = "GET /chat?room=1&x=?/ HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
@@ -32,6 +32,14 @@ pub fn asked(request: &str) -> (Connection, Request) {
     let [Event::Request(request)] = &events[..] else { panic!("{request}: {events:?}") };
     assert_eq!(rest, 0);
     (server, request.clone())
+}
+
+/// What our server answers to a client's request, accepted with this configuration. (The RFC's example has
+/// checked its accept value.)
+pub fn answer_to(request: &[u8], config: &Config) -> String {
+    let mut server = Connection::server(config, START);
+    receive_accepting(&mut server, START, request);
+    String::from_utf8(take_output(&mut server)).unwrap()
 }
 
 /// A response on the wire, taken apart: names in lower case, sorted.

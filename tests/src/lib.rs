@@ -6,6 +6,7 @@ pub mod compressed;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod echo;
 pub mod heads;
+pub mod hostile;
 pub mod inflate;
 pub mod lab;
 pub mod meter;

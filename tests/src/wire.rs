@@ -54,6 +54,12 @@ pub fn raw(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A header with these first two bytes, the mask bit and the key added as the receiver must get them.
+pub fn header(receiver: Role, first: u8, second: u8, length: &[u8]) -> Vec<u8> {
+    let (bit, key) = if receiver == Role::Server { (0x80, &KEY[..]) } else { (0, &[][..]) };
+    [&[first, second | bit], length, key].concat()
+}
+
 /// A frame taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {

@@ -7,7 +7,7 @@ use sansocket::{
     Kind, Message, ProtocolError, Refusal, Role, State,
 };
 use sansocket_tests::compressed::{self, PER_FRAME, PER_MESSAGE, RSV1, deflate};
-use sansocket_tests::heads::{Answer, but, with};
+use sansocket_tests::heads::{self, Answer, but, with};
 use sansocket_tests::{
     ROLES, SEED, START, asking, at_every_split, receive, receive_accepting, take_output, wire,
 };
@@ -38,10 +38,8 @@ fn response(extension: Option<&str>) -> String {
 
 /// The response to a client's request, with these lines at its end.
 fn answer_to(head: &[u8], lines: &str) -> Vec<u8> {
-    let mut server = Connection::server(&OFF, START);
-    receive_accepting(&mut server, START, head);
-    let head = take_output(&mut server);
-    [head.strip_suffix(b"\r\n").unwrap(), lines.as_bytes(), b"\r\n"].concat()
+    let answer = heads::answer_to(head, &OFF);
+    format!("{}{lines}\r\n", answer.strip_suffix("\r\n").unwrap()).into_bytes()
 }
 
 /// What an open connection agreed upon.

@@ -5,16 +5,12 @@ use sansocket::{
 };
 use sansocket_tests::{ROLES, Record, START, at_every_split, open, receive, splits, take_output, wire};
 
+use wire::header;
+
 use ProtocolError::{
     ControlTooLong, ExpectedContinuation, FragmentedControl, FrameTooBig, LengthOverflow, Masked,
     NonMinimalLength, ReservedBits, ReservedOpcode, UnexpectedContinuation, Unmasked,
 };
-
-/// A header with these first two bytes, the mask bit and the key added as the receiver must get them.
-fn header(receiver: Role, first: u8, second: u8, length: &[u8]) -> Vec<u8> {
-    let (bit, key) = if receiver == Role::Server { (0x80, &wire::KEY[..]) } else { (0, &[][..]) };
-    [&[first, second | bit], length, key].concat()
-}
 
 /// Cuts for streams that are too long for [`at_every_split`]: around both ends and around every boundary of a length form.
 fn at_cuts(make: impl Fn() -> Connection, stream: &[u8]) -> Record {

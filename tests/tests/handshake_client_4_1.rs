@@ -7,9 +7,9 @@ use sansocket::{
     Accept, Cause, ClientRequest, Config, Connection, Event, HandshakeError, InvalidHeader, InvalidUrl, Kind,
     Message, Response, Role, Seed, SendError, State, Status, Timer, Transport,
 };
-use sansocket_tests::{
-    SEED, START, asking, at_every_split, receive, receive_accepting, splits, take_output, wire,
-};
+use sansocket_tests::heads::answer_to;
+use sansocket_tests::hostile::responses;
+use sansocket_tests::{SEED, START, asking, at_every_split, receive, take_output, wire};
 
 fn ask(url: &str) -> ClientRequest {
     ClientRequest::new(url).unwrap()
@@ -39,25 +39,19 @@ fn values<'f>(fields: &'f [(String, String)], name: &str) -> Vec<&'f str> {
     fields.iter().filter(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| &value[..]).collect()
 }
 
-/// The answer of our server, whose accept value the RFC's example has checked, to a client with the tests' seed.
+/// The answer of our server to a client with the tests' seed.
 fn good() -> String {
-    let (_, head) = asking(&Config::new());
-    let mut server = Connection::server(&Config::new(), START);
-    receive_accepting(&mut server, START, &head);
-    String::from_utf8(take_output(&mut server)).unwrap()
+    answer_to(&asking(&Config::new()).1, &Config::new())
 }
 
 /// The good answer with `from` replaced.
 fn but(from: &str, to: &str) -> String {
-    let good = good();
-    assert!(good.contains(from), "{from}");
-    good.replacen(from, to, 1)
+    responses::but(&good(), from, to)
 }
 
 /// The good answer with these header lines at its end.
 fn with(lines: &str) -> String {
-    let good = good();
-    format!("{}{lines}\r\n\r\n", good.strip_suffix("\r\n").unwrap())
+    responses::with(&good(), lines)
 }
 
 /// 16 bytes from base64.
@@ -252,61 +246,6 @@ fn section_4_1_a_good_answer_opens_the_connection() {
     assert_eq!((client.state(), client.transport()), (State::Open, Transport::Open));
     assert_eq!(client.agreed().unwrap().subprotocol(), None);
     assert_eq!(client.poll_timeout().unwrap().why, Timer::KeepAlive);
-}
-
-#[test]
-fn section_4_1_an_answer_that_is_no_handshake_fails_the_connection() {
-    let accept = values(&parse(good().as_bytes()).1, "sec-websocket-accept")[0].to_owned();
-    let accept_line = format!("Sec-WebSocket-Accept: {accept}");
-    let other = good().replacen(&accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 1);
-    let many = ["X: y"; 98].join("\r\n");
-    let long = format!("X: {}", "x".repeat(16 << 10));
-    let table = [
-        (HandshakeError::Accept, other),
-        (HandshakeError::Accept, but(&format!("{accept_line}\r\n"), "")),
-        (HandshakeError::Accept, with(&accept_line)),
-        (HandshakeError::Accept, but(&accept, &accept.to_ascii_lowercase())),
-        (HandshakeError::Accept, but(&accept, "")),
-        (HandshakeError::Accept, but(&accept, &format!("{accept}="))),
-        (HandshakeError::Upgrade, but("Upgrade: websocket\r\n", "")),
-        (HandshakeError::Upgrade, but("Upgrade: websocket", "Upgrade: h2c")),
-        (HandshakeError::Upgrade, but("Upgrade: websocket", "Upgrade: websocket, h2c")),
-        (HandshakeError::Upgrade, but("Upgrade: websocket", "Upgrade: websocket/13")),
-        (HandshakeError::Connection, but("Connection: Upgrade\r\n", "")),
-        (HandshakeError::Connection, but("Connection: Upgrade", "Connection: keep-alive")),
-        (HandshakeError::Subprotocol, with("Sec-WebSocket-Protocol: chat")),
-        (HandshakeError::Subprotocol, with("Sec-WebSocket-Protocol:")),
-        (HandshakeError::Extension, with("Sec-WebSocket-Extensions: permessage-deflate")),
-        (HandshakeError::Extension, with("Sec-WebSocket-Extensions: ;;")),
-        (HandshakeError::Malformed, but("HTTP/1.1", "HTTP/1.0")),
-        (HandshakeError::Malformed, but("HTTP/1.1", "HTTP/2.0")),
-        (HandshakeError::Malformed, but("HTTP/1.1 101", "SSH-2.0")),
-        (HandshakeError::Malformed, but(" 101 ", " 1o1 ")),
-        (HandshakeError::Malformed, but(" 101 ", " 600 ")),
-        (HandshakeError::Malformed, but(" 101 ", " 99 ")),
-        (HandshakeError::Malformed, but("Upgrade: ", "Upgrade : ")),
-        (HandshakeError::Malformed, but("Connection: ", "X: y\r\n folded: ")),
-        (HandshakeError::Malformed, but("websocket\r\n", "websocket\n")),
-        (HandshakeError::Malformed, but("Switching", "Switch\ning")),
-        (HandshakeError::Malformed, but("websocket\r\n", "web\0socket\r\n")),
-        (HandshakeError::TooManyHeaders, with(&many)),
-        (HandshakeError::TooManyInterim, "HTTP/1.1 100 Continue\r\n\r\n".repeat(9) + &good()),
-        (HandshakeError::HeadTooLong, with(&long)),
-    ];
-    for (error, answer) in table {
-        let stream = [answer.as_bytes(), &wire::frame(Role::Client, wire::TEXT, "attack")].concat();
-        let record = if stream.len() < 4096 {
-            at_every_split(client, &stream)
-        } else {
-            splits::run(client(), [&stream[..]])
-        };
-        assert_eq!(record.end.cause(), &Cause::Handshake(error), "{answer}");
-        assert_eq!((record.events, record.output), (vec![], vec![]), "{answer}");
-        assert_eq!((record.state, record.shutdown), (State::Closed, false));
-        assert!(!record.end.is_orderly() && record.end.sent().is_none());
-        assert_eq!(receive(&mut client(), START, &stream), (vec![], 0));
-        assert!(record.end.to_string().ends_with(&error.to_string()));
-    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! RFC 6455 §4, §10: opening handshakes that are meant to harm, and what an application may not inject.
+//! The table that all surfaces are tested by is `hostile_handshakes.rs`'s.
 
 use sansocket::{
     Accept, Cause, ClientRequest, Config, Connection, Event, Refusal, Response, Role, State, Status,
@@ -10,7 +11,6 @@ use sansocket_tests::{SEED, START, at_every_split, receive, receive_accepting, t
 
 const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: internal\r\n\r\n";
 
 /// The good request with `from` replaced.
@@ -35,55 +35,6 @@ fn assert_refused(name: &str, request: &str, expected: u16) -> Record {
     assert!(matches!(record.end.cause(), Cause::Refused(refusal) if refusal.status().get() == expected));
     assert_eq!((record.state, record.shutdown), (State::Closing, true), "{name}");
     record
-}
-
-#[test]
-fn threats_5_2_hostile_handshakes_get_the_status_that_is_our_goal() {
-    let huge = with(&format!("X: {}", "x".repeat(64 << 10)));
-    let many = with(&["X: y"; 1000].join("\r\n"));
-    let body = |length: usize| format!("Content-Length: {length}\r\n\r\n");
-    let table: [(&str, String, u16); 29] = [
-        ("ok", GOOD.to_owned(), 101),
-        ("no key", but(KEY, ""), 400),
-        ("bad key (not b64)", but("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBs!SBub25jZQ=="), 400),
-        ("key 15 bytes", but("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"), 400),
-        ("two keys", with(KEY.trim()), 400),
-        ("no version", but("Sec-WebSocket-Version: 13\r\n", ""), 426),
-        ("version 12", but(": 13", ": 12"), 426),
-        ("version 8", but(": 13", ": 8"), 101),
-        ("POST", but("GET", "POST"), 405),
-        ("HTTP/1.0", but("HTTP/1.1", "HTTP/1.0"), 505),
-        ("no Host", but("Host: example.com\r\n", ""), 400),
-        ("two Hosts", with("Host: example.com"), 400),
-        ("no Connection", but("Connection: Upgrade\r\n", ""), 426),
-        ("Connection: keep-alive, Upgrade", but(": Upgrade", ": keep-alive, Upgrade"), 101),
-        ("Upgrade: h2c", but(": websocket", ": h2c"), 426),
-        ("Upgrade: foo, websocket", but(": websocket", ": foo, websocket"), 101),
-        ("GET CL:5 body", but("13\r\n\r\n", &format!("13\r\n{}hello", body(5))), 400),
-        ("GET CL:40 smuggle", but("13\r\n\r\n", &format!("13\r\n{}{SMUGGLED}", body(SMUGGLED.len()))), 400),
-        ("GET TE:chunked", with("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0"), 400),
-        ("header 64KiB", huge, 431),
-        ("1000 headers", many, 431),
-        ("obs-fold", with("X: a\r\n b"), 400),
-        ("space before colon", with("X : a"), 400),
-        ("bare LF", GOOD.replace("\r\n", "\n"), 400),
-        ("NUL in header", with("X: a\0b"), 400),
-        ("dup subproto + junk", with("Sec-WebSocket-Protocol: a, a, (junk"), 400),
-        ("ext junk", with("Sec-WebSocket-Extensions: junk junk"), 400),
-        ("ext unclosed quote", with("Sec-WebSocket-Extensions: x; y=\"z"), 400),
-        ("Origin evil", with("Origin: http://evil.example"), 403),
-    ];
-    for (name, request, expected) in table {
-        if expected != 101 {
-            assert_refused(name, &request, expected);
-            continue;
-        }
-        let frame = wire::frame(Role::Server, wire::TEXT, "Hello");
-        let record = at_every_split(server, &[request.as_bytes(), &frame].concat());
-        assert_eq!(status(&record), 101, "{name}");
-        assert!(matches!(record.events[..], [Event::Request(_), Event::Message(_)]), "{name}");
-        assert_eq!(record.state, State::Open, "{name}");
-    }
 }
 
 #[test]
