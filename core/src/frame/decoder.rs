@@ -2,10 +2,11 @@
 
 use core::mem;
 
-use super::header::{CONTROL_BIT, Header};
+use super::header::{CONTROL_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, LEN_64, MASK};
 use super::{MAX_HEADER, mask};
 use crate::Role;
 use crate::error::ProtocolError;
+use crate::message::Kind;
 
 /// Bytes from the peer, lent for one round of [`Connection::receive`](crate::Connection::receive).
 ///
@@ -124,6 +125,44 @@ impl Decoder {
                 Ok(None)
             }
         }
+    }
+
+    /// The payload of the next frame, if that is a message by itself, shorter than 64 KiB, and all there. Nothing
+    /// is taken otherwise. It is what [`header`](Self::header) and [`payload`](Self::payload) come to, in one step.
+    #[inline]
+    pub(crate) fn message<'b>(&self, input: &mut Input<'b>, max: u64) -> Option<(Kind, &'b mut [u8])> {
+        let bytes = input.peek();
+        let &[b0, b1, ..] = bytes else { return None };
+        let kind = match b0 {
+            FINAL_TEXT => Kind::Text,
+            FINAL_BINARY => Kind::Binary,
+            _ => return None,
+        };
+        let masked = b1 & MASK != 0;
+        if self.fragmented || self.spilled > 0 || masked != (self.role == Role::Server) {
+            return None;
+        }
+        let (len, end) = match b1 & !MASK {
+            LEN_64 => return None,
+            LEN_16 => (u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?), 4),
+            short => (u16::from(short), 2),
+        };
+        if u64::from(len) > max || (end == 4 && len < u16::from(LEN_16)) {
+            return None;
+        }
+        let (key, end) = match masked {
+            true => (*bytes.get(end..)?.first_chunk()?, end + 4),
+            false => ([0; 4], end),
+        };
+        let len = usize::from(len);
+        if bytes.len() - end < len {
+            return None;
+        }
+        let payload = &mut input.take(end + len)[end..];
+        if masked {
+            mask::apply(key, payload);
+        }
+        Some((kind, payload))
     }
 
     /// Whether the next frame, as far as its first byte is there, carries data (§5.6) and not control.

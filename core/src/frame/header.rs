@@ -24,11 +24,14 @@ const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
-const MASK: u8 = 0x80;
+pub(super) const MASK: u8 = 0x80;
 /// Of an opcode: set for control frames (§5.5).
 pub(super) const CONTROL_BIT: u8 = 0x08;
-const LEN_16: u8 = 126;
-const LEN_64: u8 = 127;
+pub(super) const LEN_16: u8 = 126;
+pub(super) const LEN_64: u8 = 127;
+/// The first byte of a frame that is a message by itself, which is most of them.
+pub(super) const FINAL_TEXT: u8 = FIN | 0x1;
+pub(super) const FINAL_BINARY: u8 = FIN | 0x2;
 
 /// What a frame is (§5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 /// Masks or unmasks `data` in place; its first byte goes with the first byte of the key.
 #[inline]
 pub fn apply(key: [u8; 4], data: &mut [u8]) {
-    // Fixed-size chunks become vector code on every target.
+    // Arrays of a fixed size become vector code on every target.
     let wide: [u8; 32] = core::array::from_fn(|i| key[i % 4]);
     let (chunks, rest) = data.as_chunks_mut::<32>();
     for chunk in chunks {
@@ -13,13 +13,25 @@ pub fn apply(key: [u8; 4], data: &mut [u8]) {
             *byte ^= key;
         }
     }
-    let (words, rest) = rest.as_chunks_mut::<4>();
-    for word in words {
-        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
-    }
+    let rest = first::<16>(&wide, rest);
+    let rest = first::<8>(&wide, rest);
+    let rest = first::<4>(&wide, rest);
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
+}
+
+/// Masks the first `N` bytes, a multiple of four, if there are so many; those behind them.
+#[inline(always)]
+fn first<'d, const N: usize>(wide: &[u8; 32], data: &'d mut [u8]) -> &'d mut [u8] {
+    if data.len() < N {
+        return data;
+    }
+    let (chunk, rest) = data.split_at_mut(N);
+    for (byte, key) in chunk.iter_mut().zip(&wide[..N]) {
+        *byte ^= key;
+    }
+    rest
 }
 
 /// Appends the masked `data` to `target`.

@@ -66,6 +66,18 @@ impl Partial {
     }
 }
 
+/// A message that is all in `payload`.
+#[inline]
+pub(crate) fn lend(kind: Kind, payload: &[u8]) -> Result<Message<'_>, ProtocolError> {
+    match kind {
+        Kind::Binary => Ok(Message::Binary(Cow::Borrowed(payload))),
+        Kind::Text => match super::utf8::validate(payload) {
+            Some(text) => Ok(Message::Text(Cow::Borrowed(text))),
+            None => Err(ProtocolError::InvalidUtf8),
+        },
+    }
+}
+
 impl Assembly {
     pub(crate) const fn new() -> Self {
         Self {
@@ -120,13 +132,7 @@ impl Assembly {
     /// A message that is all in `payload`.
     #[inline]
     pub(crate) fn whole<'b>(&self, payload: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
-        match self.kind {
-            Kind::Binary => Ok(Message::Binary(Cow::Borrowed(payload))),
-            Kind::Text => match super::utf8::validate(payload) {
-                Some(text) => Ok(Message::Text(Cow::Borrowed(text))),
-                None => Err(ProtocolError::InvalidUtf8),
-            },
-        }
+        lend(self.kind, payload)
     }
 
     /// Takes what `input` has of the current frame.

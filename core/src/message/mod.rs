@@ -4,5 +4,5 @@ mod assembly;
 mod payload;
 pub mod utf8;
 
-pub(crate) use assembly::Assembly;
+pub(crate) use assembly::{Assembly, lend};
 pub use payload::{Data, Kind, Message, Prepared};
