@@ -105,8 +105,8 @@ impl<R: Adapter> Served<R> {
         end
     }
 
-    /// Asserts that the server fails the connection (RFC 6455 §7.1.7): this Close comes, then the end of the stream.
-    pub async fn expect_failure(mut self, close: &[u8]) -> Disconnect {
+    /// Asserts that this Close comes, and then the end of the stream, whether the client answers or not.
+    pub async fn expect_last(mut self, close: &[u8]) -> Disconnect {
         self.client.expect(close).await;
         self.client.expect_end().await;
         self.end().await

@@ -383,7 +383,7 @@ async fn websocket_set_options_max_frame_size<R: Adapter>() {
         served.client.expect(&sized(Role::Client, 1000)).await;
         // The header is enough; what follows would only cause a reset.
         served.client.write(&sized(Role::Server, 1001)[..8]).await.unwrap();
-        let end = served.expect_failure(b"\x88\x02\x03\xF1").await;
+        let end = served.expect_last(b"\x88\x02\x03\xF1").await;
         let too_big = ProtocolError::MessageTooBig { len: 1001, max: 1000 };
         assert_eq!(end.cause(), &Cause::Violation(too_big));
     }

@@ -66,7 +66,7 @@ async fn ws_deflate_max_frame_size_close<R: Adapter>() {
     assert_eq!(agreed.as_deref(), Some("permessage-deflate"));
     // 100 bytes of zeros, in fewer than 8.
     served.client.write(&wire::raw(0xC1, Some(KEY), b"\x62\x60\xA0\x3D\x00\x00")).await.unwrap();
-    let end = served.expect_failure(TOO_BIG).await;
+    let end = served.expect_last(TOO_BIG).await;
     assert!(matches!(end.cause(), Cause::Violation(ProtocolError::MessageTooBig { max: 8, .. })), "{end:?}");
 }
 
@@ -82,7 +82,7 @@ async fn ws_deflate_max_frame_size_chunked_close<R: Adapter>() {
     let at_the_limit = served.write_read(&frame[6 + 10..6 + 18]).await;
     assert_eq!(at_the_limit, before, "nothing was written");
     served.client.write(&frame[6 + 18..]).await.unwrap();
-    let end = served.expect_failure(TOO_BIG).await;
+    let end = served.expect_last(TOO_BIG).await;
     assert!(
         matches!(end.cause(), Cause::Violation(ProtocolError::MessageTooBig { max: 100, .. })),
         "{end:?}"

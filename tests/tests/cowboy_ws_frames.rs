@@ -71,7 +71,7 @@ async fn ws_dont_validate_utf8<R: Adapter>() {
     served.client.write(b"\x82\x84\x37\xFA\x21\x3D\xC8\x05\xDE\xC2").await.unwrap();
     served.client.expect(b"\x82\x04\xFF\xFF\xFF\xFF").await;
     served.client.write(b"\x81\x84\x37\xFA\x21\x3D\xC8\x05\xDE\xC2").await.unwrap();
-    let end = served.expect_failure(b"\x88\x02\x03\xEF").await;
+    let end = served.expect_last(b"\x88\x02\x03\xEF").await;
     assert_eq!(end.cause(), &Cause::Violation(ProtocolError::InvalidUtf8));
 }
 
@@ -79,7 +79,7 @@ async fn ws_max_frame_size_close<R: Adapter>() {
     let mut served = Served::<R>::open(EIGHT, echo).await;
     let hello_hello = wire::raw(0x82, Some([0x11, 0x22, 0x33, 0x44]), b"HelloHello");
     served.client.write(&hello_hello).await.unwrap();
-    let end = served.expect_failure(TOO_BIG).await;
+    let end = served.expect_last(TOO_BIG).await;
     assert_eq!(end.cause(), &Cause::Violation(ProtocolError::MessageTooBig { len: 10, max: 8 }));
 }
 
@@ -87,7 +87,7 @@ async fn ws_max_frame_size_final_fragment_close<R: Adapter>() {
     let mut served = Served::<R>::open(EIGHT, echo).await;
     served.write_read(FIRST).await;
     served.client.write(LAST).await.unwrap();
-    let end = served.expect_failure(TOO_BIG).await;
+    let end = served.expect_last(TOO_BIG).await;
     assert_eq!(end.cause(), &Cause::Violation(ProtocolError::MessageTooBig { len: 10, max: 8 }));
 }
 
@@ -95,7 +95,7 @@ async fn ws_max_frame_size_intermediate_fragment_close<R: Adapter>() {
     let mut served = Served::<R>::open(EIGHT, echo).await;
     served.write_read(FIRST).await;
     served.client.write(NEXT).await.unwrap();
-    let end = served.expect_failure(TOO_BIG).await;
+    let end = served.expect_last(TOO_BIG).await;
     assert_eq!(end.cause(), &Cause::Violation(ProtocolError::MessageTooBig { len: 10, max: 8 }));
 }
 
@@ -115,7 +115,7 @@ async fn ws_timeout_hibernate<R: Adapter>() {
     };
     // The client does not answer; the stream is closed all the same.
     let served = Served::<R>::open(idle_for(IDLE), hibernate).await;
-    let end = served.expect_failure(NORMAL).await;
+    let end = served.expect_last(NORMAL).await;
     assert_eq!((end.cause(), end.is_clean()), (&Cause::TimedOut(Timer::Idle), false));
 }
 
@@ -133,7 +133,7 @@ async fn ws_timeout_no_cancel<R: Adapter>() {
     };
     let served = Served::<R>::open(idle_for(IDLE), keep_calling).await;
     let notes = served.notes.clone();
-    assert_eq!(served.expect_failure(NORMAL).await.cause(), &Cause::TimedOut(Timer::Idle));
+    assert_eq!(served.expect_last(NORMAL).await.cause(), &Cause::TimedOut(Timer::Idle));
     assert!(notes.get().contains(&"info 0".to_owned()));
 }
 
@@ -160,7 +160,7 @@ async fn ws_timeout_reset<R: Adapter>() {
         }
         if silence < idle {
             // From now on there is nothing else.
-            assert_eq!(served.expect_failure(NORMAL).await.cause(), &Cause::TimedOut(Timer::Idle));
+            assert_eq!(served.expect_last(NORMAL).await.cause(), &Cause::TimedOut(Timer::Idle));
             return;
         }
         idle *= 2;
