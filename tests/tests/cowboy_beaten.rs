@@ -7,10 +7,11 @@ use sansocket::{
     Accept, Cause, CloseCode, CloseFrame, Compression, Config, Keepalive, ProtocolError, Refusal, Role, Side,
     Timer,
 };
-use sansocket_driver::{Error, Outcome, Reply};
-use sansocket_tests::runtimes::Adapter;
+use sansocket_driver::{Error, Io, Outcome, Reply, Serve};
+use sansocket_tests::raw::Raw;
+use sansocket_tests::runtimes::{Adapter, AsyncStd, Smol, Tokio, test};
 use sansocket_tests::served::{Served, request};
-use sansocket_tests::stage::{Call, echo, idle};
+use sansocket_tests::stage::{Actor, Call, Notes, echo, idle};
 use sansocket_tests::wire::{self, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 
 const CONFIG: Config = Config::new();
@@ -275,4 +276,36 @@ async fn close_codes_1012_to_1014_are_codes<R: Adapter>() {
         let end = served.expect_last(&wire::close(Role::Client, code, "")).await;
         assert_eq!(end.cause(), &Cause::Closed(Side::Remote));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_a_stream_like_any_other() {
+    async fn talk<R: Adapter, I: Io + Unpin + Send + 'static>((client, server): (I, I)) {
+        // Nothing but the end that the server makes can end this.
+        let config = CONFIG.close_timeout(Duration::from_secs(3600));
+        let handler = Actor::new(Notes::default(), Accept::new(), echo);
+        let says = [masked(TEXT, "Hello"), masked(CLOSE, "")].concat();
+        let mut client = Raw(client);
+        let client = async {
+            client.write(&request("", &says)).await.unwrap();
+            assert!(client.read_to_end().await.unwrap().ends_with(b"\r\n\r\n\x81\x05Hello\x88\0"));
+            drop(client);
+        };
+        let (end, ()) = tokio::join!(Serve::new(server, R::timer(), config, handler), client);
+        assert!(end.unwrap().is_clean());
+    }
+
+    test::<Tokio>(async {
+        let (one, other) = tokio::net::UnixStream::pair().unwrap();
+        talk::<Tokio, _>((sansocket_tokio::Stream(one), sansocket_tokio::Stream(other))).await;
+    });
+    test::<AsyncStd>(async {
+        let (one, other) = async_std::os::unix::net::UnixStream::pair().unwrap();
+        talk::<AsyncStd, _>((sansocket_async_std::Stream(one), sansocket_async_std::Stream(other))).await;
+    });
+    test::<Smol>(async {
+        let (one, other) = smol::net::unix::UnixStream::pair().unwrap();
+        talk::<Smol, _>((sansocket_async_std::Stream(one), sansocket_async_std::Stream(other))).await;
+    });
 }

@@ -3,7 +3,6 @@
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
-use std::sync::mpsc;
 
 use sansocket::{
     Accept, Cause, CloseCode, CloseFrame, Compression, Config, Disconnect, Keepalive, Message, ProtocolError,
@@ -16,6 +15,7 @@ use sansocket_tests::runtimes::{Adapter, listen, spawn, stream_to};
 use sansocket_tests::served::{Served, request};
 use sansocket_tests::stage::{Actor, Call, Notes, echo, idle};
 use sansocket_tests::wire::{self, BINARY, TEXT};
+use tokio::sync::mpsc;
 
 const CONFIG: Config = Config::new();
 const GROUPS: [Group; 2] = [Group::H1, Group::H1Hibernate];
@@ -266,7 +266,7 @@ async fn websocket_init_trap_exit_false<R: Adapter>() {
 /// Nothing is read before the handler resumes, and what was sent meanwhile is there then.
 async fn websocket_active_false<R: Adapter>() {
     for group in GROUPS {
-        let (gives, address) = mpsc::channel();
+        let (gives, mut given) = mpsc::unbounded_channel();
         let act = move |call: Call<'_>, reply: &mut Reply<'_, u32>| match call {
             Call::Open => {
                 reply.pause();
@@ -280,7 +280,7 @@ async fn websocket_active_false<R: Adapter>() {
             call => echo(call, reply),
         };
         let mut served = Served::<R>::open(CONFIG, in_group(group, act)).await;
-        let address = address.recv().unwrap();
+        let address = given.recv().await.unwrap();
         let read = served.read();
         let large = vec![0; 100_000];
         let text = "Not received until the handler enables active again.";
@@ -395,7 +395,7 @@ struct Keeps {
     /// Of the request.
     path: Option<String>,
     reason: Option<&'static str>,
-    tells: mpsc::Sender<(Option<String>, Option<&'static str>, Disconnect)>,
+    tells: mpsc::UnboundedSender<(Option<String>, Option<&'static str>, Disconnect)>,
 }
 
 impl Handler for Keeps {
@@ -426,7 +426,7 @@ impl Handler for Keeps {
 
 async fn websocket_shutdown_reason<R: Adapter>() {
     for group in GROUPS {
-        let (tells, told) = mpsc::channel();
+        let (tells, mut told) = mpsc::unbounded_channel();
         let keeps = Keeps { group, path: None, reason: None, tells };
         let mut served = Served::<R>::with(CONFIG, keeps, Notes::default()).await;
         served.ask(&request("", b"")).await;
@@ -435,7 +435,7 @@ async fn websocket_shutdown_reason<R: Adapter>() {
         served.client.write(&wire::close(Role::Server, 1000, "")).await.unwrap();
         served.client.expect_end().await;
         let end = served.outcome().await.unwrap();
-        assert_eq!(told.recv().unwrap(), (Some("/chat".into()), Some("it had enough"), end));
+        assert_eq!(told.recv().await.unwrap(), (Some("/chat".into()), Some("it had enough"), end));
     }
 }
 
@@ -473,7 +473,7 @@ async fn websocket_terminate_socket_close<R: Adapter>() {
 /// Nothing is kept of a request but what the handler keeps.
 async fn websocket_terminate_req_filter<R: Adapter>() {
     for group in GROUPS {
-        let (tells, told) = mpsc::channel();
+        let (tells, mut told) = mpsc::unbounded_channel();
         let keeps = Keeps { group, path: None, reason: None, tells };
         let mut served = Served::<R>::with(CONFIG, keeps, Notes::default()).await;
         served.ask(&request("", b"")).await;
@@ -481,6 +481,6 @@ async fn websocket_terminate_req_filter<R: Adapter>() {
         served.client.expect(b"\x88\0").await;
         let end = served.outcome().await.unwrap();
         assert_eq!(end.cause(), &Cause::Closed(Side::Remote));
-        assert_eq!(told.recv().unwrap(), (Some("/chat".into()), None, end));
+        assert_eq!(told.recv().await.unwrap(), (Some("/chat".into()), None, end));
     }
 }
