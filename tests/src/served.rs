@@ -17,8 +17,9 @@ use crate::wire::{self, CLOSE, PING, PONG};
 
 /// A request of a page on the same host, with these lines at its end and these bytes behind it.
 pub fn request(lines: &str, behind: &[u8]) -> Vec<u8> {
-    let head = "GET /chat?room=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nOrigin: http://localhost\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUpgrade: websocket\r\n";
+    let head = "GET /chat?room=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+        Origin: http://localhost\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUpgrade: websocket\r\n";
     [head.as_bytes(), lines.as_bytes(), b"\r\n", behind].concat()
 }
 

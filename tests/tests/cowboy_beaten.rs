@@ -1,4 +1,5 @@
-//! Where Cowboy is known to go wrong, and what its documentation leaves to the handler: our answers, on each runtime.
+//! Where Cowboy is known to go wrong, and what its documentation leaves to the handler: our answers, on each
+//! runtime.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
@@ -45,7 +46,8 @@ fn masked(opcode: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
     wire::frame(Role::Server, opcode, payload)
 }
 
-/// Cowboy closes the socket behind its Close; what the client sends then brings a reset, which may take the Close away.
+/// Cowboy closes the socket behind its Close; what the client sends then brings a reset, which may take the
+/// Close away.
 async fn a_close_reaches_a_client_that_goes_on_sending<R: Adapter>() {
     let mut served = Served::<R>::open(CONFIG, |call, reply| {
         if let Call::Message(_) = call {
@@ -233,7 +235,8 @@ async fn a_close_within_a_character_is_a_close<R: Adapter>() {
     }
 }
 
-/// Cowboy lets the empty Ping and the continuation of a compressed message pass, and crashes without a Close at the others.
+/// Cowboy lets the empty Ping and the continuation of a compressed message pass, and crashes without a Close
+/// at the others.
 async fn rsv1_where_it_means_nothing_is_a_close_with_1002<R: Adapter>() {
     let compressed_part = wire::fragment(Role::Server, RSV1 | TEXT, b"\xF2\x48\xCD\xC9");
     for stream in [

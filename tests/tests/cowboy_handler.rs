@@ -1,5 +1,5 @@
-//! Cowboy's `ws_handler_SUITE` on each runtime, each case without and with hibernation behind every callback. What we
-//! answer otherwise, and why, is in `COWBOY.md`.
+//! Cowboy's `ws_handler_SUITE` on each runtime, each case without and with hibernation behind every callback.
+//! What we answer otherwise, and why, is in `COWBOY.md`.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
@@ -241,7 +241,8 @@ async fn many_frames_then_close_frame<R: Adapter>(callback: In) {
     }
 }
 
-/// Cowboy's process flag lets its supervisor end a connection. Here a server does, whatever a handler is about.
+/// Cowboy's process flag lets its supervisor end a connection. Here a server does, whatever a handler is
+/// about.
 async fn websocket_init_trap_exit_false<R: Adapter>() {
     let (listener, url) = listen::<R>().await;
     let server = Server::<R>::new(CONFIG);
@@ -389,7 +390,8 @@ async fn websocket_set_options_max_frame_size<R: Adapter>() {
     }
 }
 
-/// A handler that keeps what it wants to know at the end: that is where Cowboy's `shutdown_reason` and `req_filter` go.
+/// A handler that keeps what it wants to know at the end: that is where Cowboy's `shutdown_reason` and
+/// `req_filter` go.
 struct Keeps {
     group: Group,
     /// Of the request.

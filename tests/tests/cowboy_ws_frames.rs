@@ -1,5 +1,5 @@
-//! Cowboy's `ws_SUITE` on each runtime: frames that come, limits, timeouts. What we answer otherwise, and why, is in
-//! `COWBOY.md`.
+//! Cowboy's `ws_SUITE` on each runtime: frames that come, limits, timeouts. What we answer otherwise, and
+//! why, is in `COWBOY.md`.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
@@ -13,7 +13,8 @@ use sansocket_tests::wire;
 
 const CONFIG: Config = Config::new();
 const EIGHT: Config = CONFIG.max_message(8);
-/// "Hello" in a frame, and in fragments: the first, one between, the last. Masked with the key of RFC 6455 §5.7.
+/// "Hello" in a frame, and in fragments: the first, one between, the last. Masked with the key of RFC 6455
+/// §5.7.
 const HELLO: &[u8] = b"\x81\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58";
 const FIRST: &[u8] = b"\x01\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58";
 const NEXT: &[u8] = b"\x00\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58";
@@ -137,8 +138,8 @@ async fn ws_timeout_no_cancel<R: Adapter>() {
     assert!(notes.get().contains(&"info 0".to_owned()));
 }
 
-/// Data that comes in less than the timeout keeps the connection for longer than that. If this machine was too busy to
-/// send it in time, that says nothing, and another attempt takes its time.
+/// Data that comes in less than the timeout keeps the connection for longer than that. If this machine was
+/// too busy to send it in time, that says nothing, and another attempt takes its time.
 async fn ws_timeout_reset<R: Adapter>() {
     let timer = R::timer();
     let mut idle = IDLE;

@@ -1,4 +1,5 @@
-//! Cowboy's `ws_SUITE` on each runtime: opening handshakes. What we answer otherwise, and why, is in `COWBOY.md`.
+//! Cowboy's `ws_SUITE` on each runtime: opening handshakes. What we answer otherwise, and why, is in
+//! `COWBOY.md`.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
