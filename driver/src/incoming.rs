@@ -4,8 +4,8 @@ use core::future::poll_fn;
 use core::ops::ControlFlow;
 
 use sansocket::{
-    Accept, Cause, ClientRequest, Config, Connection, Disconnect, Event, Request, Response, Role, Seed,
-    State, Status, Transport,
+    Accept, Cause, ClientRequest, Config, Connection, Event, Request, Response, Role, Seed, State, Status,
+    Transport,
 };
 
 use crate::error::Error;
@@ -137,20 +137,18 @@ async fn finish<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) {
 }
 
 fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
-    if let Some(error) = socket.take_error() {
+    let disconnect = match socket.connection.transport() {
+        Transport::Close(disconnect) => disconnect.clone(),
+        Transport::Open | Transport::ShutdownWrite => Cause::Lost.into(),
+    };
+    // A stream that breaks behind a verdict, as by a client that resets it when it is refused, changes nothing.
+    if let (Cause::Lost, Some(error)) = (disconnect.cause(), socket.take_error()) {
         trace::failed(&error);
         return Error::Io(error);
     }
-    match socket.connection.transport() {
-        Transport::Close(disconnect) => {
-            trace::ended(disconnect);
-            match disconnect.response() {
-                Some(response) => Error::Rejected(Box::new(response.clone())),
-                None => Error::disconnected(disconnect),
-            }
-        }
-        Transport::Open | Transport::ShutdownWrite => {
-            Error::Disconnected(Box::new(Disconnect::from(Cause::Lost)))
-        }
+    trace::ended(&disconnect);
+    match disconnect.response() {
+        Some(response) => Error::Rejected(Box::new(response.clone())),
+        None => Error::Disconnected(Box::new(disconnect)),
     }
 }

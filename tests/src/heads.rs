@@ -64,6 +64,15 @@ impl Answer {
         Self { status, headers, body: body.to_owned() }
     }
 
+    /// The value of the one header of this name.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(other, _)| other == name);
+        let value = values.next().map(|(_, value)| &value[..]);
+        assert!(values.next().is_none(), "{self:?}");
+        value
+    }
+
     /// Has these headers and no other, and a body of the length that it says.
     pub fn assert_headers(&self, expected: &[(&str, &str)]) {
         let length = self.body.len().to_string();

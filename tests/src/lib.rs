@@ -16,6 +16,8 @@ pub mod raw;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod runtimes;
 pub mod scripted;
+#[cfg(all(feature = "runtimes", not(miri)))]
+pub mod served;
 pub mod splits;
 pub mod stage;
 pub mod talk;

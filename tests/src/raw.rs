@@ -51,6 +51,29 @@ impl<I: Io + Unpin> Raw<I> {
         Ok(bytes)
     }
 
+    /// Reads as many bytes as `expected` has, and asserts that they are these.
+    ///
+    /// # Panics
+    /// They are not, or the stream fails or ends before.
+    pub async fn expect(&mut self, expected: &[u8]) {
+        let (mut bytes, mut len) = (vec![0; expected.len()], 0);
+        while len < bytes.len() {
+            let read = poll_fn(|cx| Pin::new(&mut self.0).poll_read(cx, &mut bytes[len..])).await;
+            let n = read.expect("a stream");
+            assert!(n > 0, "it ends behind {:02x?}, not {expected:02x?}", &bytes[..len]);
+            len += n;
+        }
+        assert!(bytes == expected, "{bytes:02x?}, not {expected:02x?}");
+    }
+
+    /// Asserts that the stream ends here.
+    ///
+    /// # Panics
+    /// It does not, or fails.
+    pub async fn expect_end(&mut self) {
+        assert_eq!(self.read().await.expect("a stream"), []);
+    }
+
     /// Reads to the end.
     ///
     /// # Errors

@@ -187,6 +187,13 @@ pub async fn in_time<R: Runtime, T>(future: impl Future<Output = T>) -> T {
     .await
 }
 
+/// Waits.
+pub async fn sleep<R: Runtime>(duration: Duration) {
+    let mut timer = R::timer();
+    let at = timer.now() + duration;
+    poll_fn(|cx| timer.poll_at(cx, at)).await;
+}
+
 /// Runs a future in a task of its own; what is returned waits for it.
 pub fn spawn<R: Runtime, T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,

@@ -21,10 +21,20 @@ pub enum Call<'c> {
 pub type Act = dyn FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send;
 
 /// Notes each call, and acts.
-struct Actor {
+pub struct Actor {
     notes: Notes,
     decision: Decision,
     act: Box<Act>,
+}
+
+impl Actor {
+    pub fn new(
+        notes: Notes,
+        decision: impl Into<Decision>,
+        act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
+    ) -> Self {
+        Self { notes, decision: decision.into(), act: Box::new(act) }
+    }
 }
 
 /// The calls, as lines of text.
@@ -105,7 +115,7 @@ impl Stage {
         act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
     ) -> Self {
         let ((end, grip), clock, notes) = (stream(), Clock::new(), Notes::default());
-        let actor = Actor { notes: notes.clone(), decision: decision.into(), act: Box::new(act) };
+        let actor = Actor::new(notes.clone(), decision, act);
         Self { task: Task::new(Serve::new(end, clock.alarm(), config, actor)), grip, clock, notes }
     }
 

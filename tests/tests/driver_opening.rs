@@ -1,10 +1,10 @@
-//! The opening handshake of a client over a stream that does as it is told.
+//! Opening handshakes over a stream that does as it is told.
 
 use core::task::Poll;
 use std::io::ErrorKind;
 
-use sansocket::{ClientRequest, Config};
-use sansocket_driver::{Error, connect};
+use sansocket::{Cause, ClientRequest, Config, Refusal};
+use sansocket_driver::{Error, Incoming, connect};
 use sansocket_tests::SEED;
 use sansocket_tests::scripted::{Clock, Task, stream};
 
@@ -28,5 +28,24 @@ fn a_rejection_whose_body_ends_with_the_stream_is_a_rejection() {
         let Poll::Ready(Err(Error::Rejected(response))) = task.settle() else { panic!("it was rejected") };
         assert_eq!((response.status().get(), response.header("Location")), (302, Some("/elsewhere")));
         assert_eq!(response.body(), b"Over there.");
+    }
+}
+
+#[test]
+fn a_refusal_is_told_though_the_client_breaks_the_stream_behind_it() {
+    for breaks in ["reading", "writing", "both"] {
+        let ((end, grip), clock) = (stream(), Clock::new());
+        if breaks != "reading" {
+            grip.fail_writes(20, ErrorKind::BrokenPipe);
+        }
+        grip.give("GET / HTTP/1.0\r\nHost: example.com\r\n\r\n");
+        let mut task = Task::new(Incoming::read(end, clock.alarm(), &CONFIG));
+        let mut result = task.settle();
+        if breaks != "writing" && result.is_pending() {
+            grip.fail_reads(ErrorKind::ConnectionReset);
+            result = task.settle();
+        }
+        let Poll::Ready(Err(error)) = result else { panic!("{breaks}: {result:?}") };
+        assert_eq!(error.cause(), Some(&Cause::Refused(Refusal::HttpVersion)), "{breaks}: {error:?}");
     }
 }
