@@ -5,8 +5,8 @@ use core::ops::ControlFlow;
 use core::task::{Context, Poll};
 
 use sansocket::{
-    Agreed, CloseFrame, Config, Connection, Data, Disconnect, Endpoint, Event, Kind, Message, Prepared,
-    SendError, Transport,
+    Agreed, Cause, CloseFrame, Config, Connection, Data, Disconnect, Endpoint, Event, Kind, Message,
+    Prepared, SendError, Transport,
 };
 
 use crate::error::Error;
@@ -432,7 +432,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         if disconnect.is_orderly() {
             return Error::Send(SendError::Closed);
         }
-        self.socket.take_error().map_or_else(|| Error::disconnected(disconnect), Error::Io)
+        // A stream that breaks behind a verdict changes nothing.
+        match (disconnect.cause(), self.socket.take_error()) {
+            (Cause::Lost, Some(error)) => Error::Io(error),
+            _ => Error::disconnected(disconnect),
+        }
     }
 }
 

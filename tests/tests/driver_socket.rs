@@ -5,7 +5,7 @@ use core::task::Poll;
 use std::io::ErrorKind;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use sansocket::{Cause, CloseCode, CloseFrame, Config, Message, Role, SendError, Side};
+use sansocket::{Cause, CloseCode, CloseFrame, Config, Message, ProtocolError, Role, SendError, Side};
 use sansocket_driver::Error;
 use sansocket_tests::ROLES;
 use sansocket_tests::pair::Dice;
@@ -273,6 +273,26 @@ fn a_write_that_fails_at_any_byte_is_told_once_and_nothing_is_written_behind_it(
                 assert_eq!(messages, []);
                 assert_eq!(error.unwrap().cause(), Some(&Cause::Lost));
             }
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_the_peer_is_told_though_the_peer_breaks_the_stream_behind_it() {
+    for role in ROLES {
+        for breaks in ["reading", "writing", "both"] {
+            let mut scene = open(role, &CONFIG);
+            if breaks != "writing" {
+                scene.grip.fail_reads(RESET);
+            }
+            if breaks != "reading" {
+                scene.grip.fail_writes(1, RESET);
+            }
+            scene.grip.give(frame(role, TEXT, b"\xFF"));
+            let (messages, error) = receive_all(&mut scene);
+            let error = error.expect("a fault");
+            let expected = Cause::Violation(ProtocolError::InvalidUtf8);
+            assert_eq!((messages.len(), error.cause()), (0, Some(&expected)), "{breaks}: {error:?}");
         }
     }
 }
