@@ -1,0 +1,28 @@
+"""One row for each scenario, the families' alike."""
+
+import dataclasses
+
+COLUMNS = ["peer", "version", "direction", "scenario", "agreed", "messages", "verdict"]
+
+
+@dataclasses.dataclass
+class Row:
+    # A `peers.Peer`.
+    peer: object
+    direction: str
+    scenario: str
+    agreed: str = ""
+    messages: int | str = ""
+    verdict: str = "ok"
+
+    def __str__(self):
+        cells = [self.peer.name, self.peer.version, self.direction, self.scenario]
+        cells += [self.agreed, self.messages, self.verdict]
+        cells = [str(cell).replace("|", "/").replace("\n", " ") for cell in cells]
+        return f"| {' | '.join(cells)} |"
+
+
+def show(rows):
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
+    print(*rows, sep="\n")
