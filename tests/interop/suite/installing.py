@@ -20,6 +20,8 @@ class Needs:
     npm: tuple = ()
     # Debian's, each with the programs of which any one will do instead.
     apt: dict = dataclasses.field(default_factory=dict)
+    # Debian's, too, for `unpacking`.
+    unpack: tuple = ()
 
 
 NODE = {"nodejs": ["node"], "npm": ["npm"]}
@@ -57,11 +59,11 @@ def is_done(name, packages):
     (INSTALLED / f"{name}.installed").write_text(" ".join(packages))
 
 
-def step(command):
+def step(command, **options):
     print("+", *command, file=sys.stderr)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        return subprocess.run(command, stdout=sys.stderr, env=environment, timeout=600).returncode == 0
+        return subprocess.run(command, stdout=sys.stderr, env=environment, timeout=600, **options).returncode == 0
     except (OSError, subprocess.TimeoutExpired) as error:
         print(error, file=sys.stderr)
         return False

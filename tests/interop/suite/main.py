@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 
-from . import compression, table
+from . import compression, proxies, servers, table
 from .installing import ROOT, install
 from .processes import Process
 from .table import Row
+from .unpacking import unpack
 
-FAMILIES = [compression]
+FAMILIES = [compression, servers, proxies]
 
 
 def main(description):
@@ -31,6 +32,7 @@ def main(description):
     print("+", *build, file=sys.stderr)
     building = subprocess.Popen(build, cwd=ROOT)
     install(peers)
+    unpack(sorted({package for peer in peers for package in peer.needs.unpack}))
     if building.wait() != 0:
         sys.exit("it does not build")
     options.ours = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/peer"

@@ -1,0 +1,135 @@
+"""Our client at servers that no other family has."""
+
+import dataclasses
+import itertools
+import os
+import time
+
+from . import compression, scenes
+from .compression import Params, Scenario
+from .installing import HERE, PYTHON, Needs, output
+from .peers import Peer
+from .processes import WATCHDOG, Failure
+from .table import Row
+from .unpacking import found
+
+
+class Cowboy(Peer):
+    """What Debian's RabbitMQ brings along, without RabbitMQ."""
+
+    def prepare(self, ours):
+        self.ours = ours
+        [erlang] = found("usr/lib/erlang")
+        [bin] = erlang.glob("erts-*/bin")
+        plugins = [path for name in ("cowboy", "cowlib", "ranch", "jsx") for path in found(f"**/plugins/{name}-*/ebin")]
+        self.version = plugins[0].parent.name.partition("-")[2]
+        self.environment = {
+            **os.environ,
+            "ROOTDIR": str(erlang),
+            "BINDIR": str(bin),
+            "EMU": "beam",
+            "PROGNAME": "erl",
+            "ERL_CRASH_DUMP": "/dev/null",
+        }
+        # What it logs is not to come between the answers.
+        logger = "[{handler, default, logger_std_h, #{config => #{type => standard_error}}}]"
+        modules = [f'"{HERE}/peers/cowboy/{name}"' for name in ("server", "header")]
+        load = "{ok, Module, Code} = compile:file(File, [binary]), {module, Module} = code:load_binary(Module, File, Code)"
+        self.command = [bin / "erlexec", "-noshell", "-kernel", "logger", logger, "-pa", *plugins]
+        self.command += ["-eval", f"[begin {load} end || File <- [{', '.join(modules)}]], server:main()."]
+
+
+COWBOY = Cowboy(
+    "cowboy",
+    Needs(
+        unpack=(
+            "erlang-asn1",
+            "erlang-base",
+            "erlang-crypto",
+            "erlang-public-key",
+            "erlang-ssl",
+            "rabbitmq-server",
+        )
+    ),
+    None,
+    None,
+)
+HYPERCORN = Peer(
+    "hypercorn",
+    Needs(pip=("hypercorn==0.18.0",)),
+    [PYTHON, HERE / "peers/hypercorn_peer.py"],
+    [PYTHON, "-c", "import importlib.metadata; print(importlib.metadata.version('hypercorn'))"],
+)
+PEERS = [COWBOY]
+
+# How Cowboy sees the end, other than by our Close with 1000. Its `max_frame_size` is one of what is compressed, and it
+# inflates a Ping between compressed fragments, so those are not to be compressed.
+SCENES = {
+    "messages": None,
+    "large": None,
+    "fragments": None,
+    "ping": None,
+    "close": None,
+    "closes": "stop",
+    "talks": "stop",
+    "refused": None,
+    "subprotocol": None,
+    "idle": "timeout",
+    "kept": None,
+}
+PLAIN = {"interleaved": None, "limited": "{error,badsize}"}
+FLAGS = {"large": ["--count", 4], "kept": ["--keepalive", 300, "--patience", 1000]}
+
+# Cowboy's `deflate_opts`; those beside the agreement with their own names.
+CONFIGS = compression.products([None, 8, 9, 12, 15], [None, 8, 9, 12, 15])
+FURTHER = [
+    *[{"level": level} for level in (0, 1, 9, "none", "best_speed", "best_compression", "default")],
+    *[{"mem_level": level} for level in (1, 9)],
+    *[{"strategy": strategy} for strategy in ("default", "filtered", "huffman_only", "rle")],
+]
+
+
+def rows(peer, options):
+    direction = f"sansocket → {peer.name}"
+    for name, params in {"": None, "compressed: ": {}}.items():
+        for scene, end in {**SCENES, **(PLAIN if params is None else {})}.items():
+            yield scenes.play(peer, direction, name + scene, lambda: visit(peer, scene, end, params))
+    for scenario in scenarios(options):
+        row = Row(peer, direction, scenario.name)
+        try:
+            compression.run(peer, scenario, False, row, options.seed)
+        except Failure as failure:
+            row.verdict = f"FAILED: {failure}"
+            peer.stop()
+        yield row
+
+
+def visit(peer, scene, end, params):
+    until = time.monotonic() + WATCHDOG
+    port = peer.ask(until, "listen", params=params)["port"]
+    seen = scenes.visit(peer, f"ws://127.0.0.1:{port}", scene, "--compress", *FLAGS.get(scene, []))
+    if scene != "refused":
+        told = peer.start().ask(until, "report")["error"]
+        if told != end:
+            raise Failure(f"{peer.name} saw {told}")
+    return seen
+
+
+def scenarios(options):
+    few = min(500, options.messages)
+    offer, config = compression.OFFER, compression.CONFIG
+    yield Scenario("takeover", offer, config, options.messages)
+    for params in CONFIGS:
+        yield Scenario(f"theirs: {params}", offer, params, few)
+    for params in compression.OURS_AS_CLIENT:
+        yield Scenario(f"ours: {params}", params, config, few)
+    # Where both ask for something, the smaller window holds, and no context is kept if either side will not.
+    for ours, theirs in itertools.product(compression.products([9, 15], [9, True]), compression.products([8, 12], [8, 12])):
+        yield Scenario(f"ours: {ours}; theirs: {theirs}", ours, theirs, min(100, few))
+    for further in FURTHER:
+        [(name, value)] = further.items()
+        yield Scenario(f"theirs: {name} {value}", offer, config, few, options=further)
+    for flags in (("--level", "0"), ("--level", "1"), ("--level", "9"), ("--min-size", "64")):
+        yield Scenario(f"ours: {' '.join(flags)}", offer, config, few, flags)
+    yield Scenario("ours: no compression", None, config, few)
+    yield Scenario("theirs: no compression", offer, None, few)
