@@ -70,13 +70,13 @@ class Nginx(Proxy):
     def configuration(self):
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"  {kind}_temp_path {self.directory}/{kind};\n" for kind in kinds)
-        servers = "".join(self.server(route) for route in ROUTES)
+        servers = "".join(self.section(route) for route in ROUTES)
         return (
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n"
             f"http {{\n  access_log off;\n{temporary}{servers}}}\n"
         )
 
-    def server(self, route):
+    def section(self, route):
         flags, seconds, is_secure = ROUTES[route]
         tls = "ssl_certificate certificate.pem; ssl_certificate_key key.pem;" if is_secure else ""
         return f"""  server {{
@@ -98,9 +98,9 @@ class HaProxy(Proxy):
         return ["-db", "-f", self.directory / "conf"]
 
     def configuration(self):
-        return "defaults\n  mode http\n  timeout connect 5s\n" + "".join(map(self.listen, ROUTES))
+        return "defaults\n  mode http\n  timeout connect 5s\n" + "".join(map(self.section, ROUTES))
 
-    def listen(self, route):
+    def section(self, route):
         flags, seconds, is_secure = ROUTES[route]
         tls = f" ssl crt {self.directory}/both.pem" if is_secure else ""
         return f"""listen {route}

@@ -3,23 +3,25 @@
 import shutil
 import subprocess
 
-from .installing import INSTALLED, is_done, is_due, step
+from .installing import INSTALLED, is_done, step
 
 DEBIAN = INSTALLED / "debian"
+MARKER = INSTALLED / "debian.installed"
 
 
 def unpack(packages):
     """With what they depend on, as far as this machine does not have it."""
-    if not packages or not is_due("debian", packages):
+    there = MARKER.read_text().split() if MARKER.exists() else []
+    due = [package for package in packages if package not in there]
+    if not due:
         return
-    shutil.rmtree(DEBIAN, ignore_errors=True)
-    archives = DEBIAN / "archives"
-    archives.mkdir(parents=True)
+    archives = INSTALLED / "archives"
+    shutil.rmtree(archives, ignore_errors=True)
+    archives.mkdir()
     step(["apt-get", "-q", "update"])
-    if not step(["apt-get", "-q", "download", *{*packages, *missing(packages)}], cwd=archives):
-        return
-    if all(step(["dpkg", "-x", archive, DEBIAN]) for archive in archives.glob("*.deb")):
-        is_done("debian", packages)
+    downloaded = step(["apt-get", "-q", "download", *{*due, *missing(due)}], cwd=archives)
+    if downloaded and all(step(["dpkg", "-x", archive, DEBIAN]) for archive in archives.glob("*.deb")):
+        is_done("debian", [*there, *due])
     shutil.rmtree(archives)
 
 
