@@ -7,7 +7,8 @@
 //! echo server, compares what comes back, and prints one line. It fails if anything differs.
 //!
 //! COMPRESSION is any of `--no-compression`, `--server-no-context-takeover`, `--client-no-context-takeover`,
-//! `--server-max-window-bits N`, `--client-max-window-bits N`, `--level N`, `--min-size N` (0 by default).
+//! `--server-max-window-bits N`, `--client-max-window-bits N`, `--level N`, `--min-size N` (0 by default),
+//! `--offer-deflate-frame`.
 
 mod client;
 mod messages;
@@ -83,6 +84,7 @@ impl Options {
                 Long("client-max-window-bits") => {
                     compression = compression.client_max_window_bits(window(&mut args)?);
                 }
+                Long("offer-deflate-frame") => compression = compression.offer_deflate_frame(true),
                 Long("level") => compression = compression.level(args.value()?.parse()?),
                 Long("min-size") => compression = compression.min_size(args.value()?.parse()?),
                 _ => return Err(arg.unexpected()),

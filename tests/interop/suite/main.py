@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 
-from . import browser, compression, proxies, servers, table
+from . import browser, compression, deflate_frame, proxies, servers, table
 from .installing import ROOT, install
 from .processes import Process
 from .table import Row
 from .unpacking import unpack
 
-FAMILIES = [compression, servers, proxies, browser]
+FAMILIES = [compression, servers, deflate_frame, proxies, browser]
 
 
 def main(description):
