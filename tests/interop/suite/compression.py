@@ -123,7 +123,7 @@ def agree(scenario, peer, we_serve):
         return None, None
     if we_serve and config.client_max_window_bits is not None and offer.client_max_window_bits is None:
         return None, None
-    if not we_serve and peer == "websockets" and offer.server_max_window_bits == 8:
+    if not we_serve and peer in ("websockets", "hypercorn") and offer.server_max_window_bits == 8:
         return None, None
     # Our client always offers its own without a value.
     limit = 15 if offer.client_max_window_bits in (None, True) else offer.client_max_window_bits

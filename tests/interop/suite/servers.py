@@ -60,24 +60,31 @@ HYPERCORN = Peer(
     [PYTHON, HERE / "peers/hypercorn_peer.py"],
     [PYTHON, "-c", "import importlib.metadata; print(importlib.metadata.version('hypercorn'))"],
 )
-PEERS = [COWBOY]
+PEERS = [COWBOY, HYPERCORN]
 
-# How Cowboy sees the end, other than by our Close with 1000. Its `max_frame_size` is one of what is compressed, and it
-# inflates a Ping between compressed fragments, so those are not to be compressed.
+# How the server sees the end. An application on hypercorn sends no Pings.
 SCENES = {
-    "messages": None,
-    "large": None,
-    "fragments": None,
-    "ping": None,
-    "close": None,
-    "closes": "stop",
-    "talks": "stop",
-    "refused": None,
-    "subprotocol": None,
-    "idle": "timeout",
-    "kept": None,
+    COWBOY: {
+        "messages": None,
+        "large": None,
+        "fragments": None,
+        "ping": None,
+        "close": None,
+        "closes": "stop",
+        "talks": "stop",
+        "refused": None,
+        "subprotocol": None,
+        "idle": "timeout",
+        "kept": None,
+    },
+    HYPERCORN: dict.fromkeys(
+        ["messages", "large", "fragments", "ping", "close", "closes", "limited", "refused", "subprotocol"]
+    ),
 }
-PLAIN = {"interleaved": None, "limited": "{error,badsize}"}
+# A Ping between compressed fragments is inflated by Cowboy, and makes wsproto, on which hypercorn is, take the rest for
+# what it is not (RFC 7692 §6: extensions of this sort are for data only). Cowboy's `max_frame_size` is one of what is
+# compressed.
+PLAIN = {COWBOY: {"interleaved": None, "limited": "{error,badsize}"}, HYPERCORN: {"interleaved": None}}
 FLAGS = {"large": ["--count", 4], "kept": ["--keepalive", 300, "--patience", 1000]}
 
 # Cowboy's `deflate_opts`; those beside the agreement with their own names.
@@ -91,10 +98,10 @@ FURTHER = [
 
 def rows(peer, options):
     direction = f"sansocket → {peer.name}"
-    for name, params in {"": None, "compressed: ": {}}.items():
-        for scene, end in {**SCENES, **(PLAIN if params is None else {})}.items():
-            yield scenes.play(peer, direction, name + scene, lambda: visit(peer, scene, end, params))
-    for scenario in scenarios(options):
+    for compressed, flags in scenes.FLAGS.items():
+        for scene, end in {**SCENES[peer], **({} if compressed else PLAIN[peer])}.items():
+            yield scenes.play(peer, direction, compressed + scene, lambda: visit(peer, scene, end, flags))
+    for scenario in (of_cowboy if peer is COWBOY else of_hypercorn)(options):
         row = Row(peer, direction, scenario.name)
         try:
             compression.run(peer, scenario, False, row, options.seed)
@@ -104,10 +111,11 @@ def rows(peer, options):
         yield row
 
 
-def visit(peer, scene, end, params):
+def visit(peer, scene, end, flags):
     until = time.monotonic() + WATCHDOG
-    port = peer.ask(until, "listen", params=params)["port"]
-    seen = scenes.visit(peer, f"ws://127.0.0.1:{port}", scene, "--compress", *FLAGS.get(scene, []))
+    path = {"path": f"/{scene}"} if peer is HYPERCORN else {}
+    port = peer.ask(until, "listen", params={}, **path)["port"]
+    seen = scenes.visit(peer, f"ws://127.0.0.1:{port}", scene, *flags, *FLAGS.get(scene, []))
     if scene != "refused":
         told = peer.start().ask(until, "report")["error"]
         if told != end:
@@ -115,7 +123,7 @@ def visit(peer, scene, end, params):
     return seen
 
 
-def scenarios(options):
+def of_cowboy(options):
     few = min(500, options.messages)
     offer, config = compression.OFFER, compression.CONFIG
     yield Scenario("takeover", offer, config, options.messages)
@@ -133,3 +141,12 @@ def scenarios(options):
         yield Scenario(f"ours: {' '.join(flags)}", offer, config, few, flags)
     yield Scenario("ours: no compression", None, config, few)
     yield Scenario("theirs: no compression", offer, None, few)
+
+
+def of_hypercorn(options):
+    """It cannot be told anything, and does what it is asked for."""
+    offer, config = compression.OFFER, compression.CONFIG
+    yield Scenario("takeover", offer, config, options.messages)
+    for params in compression.OURS_AS_CLIENT:
+        yield Scenario(f"ours: {params}", params, config, min(500, options.messages))
+    yield Scenario("ours: no compression", None, config, min(500, options.messages))
