@@ -1,20 +1,25 @@
 """The other implementations."""
 
 import os
+import re
 import shutil
+import types
 
-from .installing import HERE, INSTALLED, NODE, NODE_MODULES, PYTHON, Needs, output
+from .installing import HERE, INSTALLED, NODE_MODULES, NPM, PYTHON, ROOT, Needs, output
 from .processes import Failure, Process
 
-CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"]
+NOTHING = types.MappingProxyType({})
+CLIENT = ("client",)
 
 
 class Peer:
     """Another implementation: a program that takes commands, started when it is needed, and anew after a failure; and
     our server for it. `ask` prints its version. Of a word that is a list, the first program that there is is meant."""
 
-    def __init__(self, name, needs, command, ask):
-        self.name, self.needs = name, needs
+    def __init__(self, name, needs, command, ask, roles=("client", "server"), lacks=NOTHING, habits=()):
+        self.name, self.needs, self.roles = name, needs, roles
+        # What it cannot do, and why; and what it does where it may do this or that.
+        self.lacks, self.habits = lacks, habits
         self.commands = command, ask
         self.version = ""
         # Our program, for the families.
@@ -24,9 +29,11 @@ class Peer:
     def prepare(self, ours):
         """Fails if the peer cannot be had."""
         self.ours = ours
-        self.command, ask = ([program(word) for word in command] for command in self.commands)
-        self.environment = {**os.environ, "NODE_PATH": str(NODE_MODULES)}
-        self.version = output(ask, env=self.environment).strip().removeprefix("Chromium ").split(" ")[0]
+        self.command, ask = ([program(ours, word) for word in command] for command in self.commands)
+        self.environment = {**os.environ, "NODE_PATH": str(NODE_MODULES), "PYTHONDONTWRITEBYTECODE": "1"}
+        if ask:
+            # Some have their name in front.
+            self.version = re.search(r"\d+\.\d\S*", output(ask, env=self.environment)).group()
 
     def start(self):
         if self.process is None:
@@ -64,7 +71,10 @@ class Peer:
         return INSTALLED / f"{self.name}.log"
 
 
-def program(word):
+def program(ours, word):
+    """Of a list, the first that there is; of a tuple, ours of that name."""
+    if isinstance(word, tuple):
+        return ours.with_name(*word)
     if not isinstance(word, list):
         return word
     found = next(filter(None, map(shutil.which, word)), None)
@@ -73,21 +83,85 @@ def program(word):
     return found
 
 
-WEBSOCKETS = Peer(
-    "websockets",
-    Needs(pip=("websockets==17.4",)),
-    [PYTHON, HERE / "peers/websockets_peer.py"],
-    [PYTHON, "-c", "import websockets; print(websockets.__version__)"],
-)
-WS = Peer(
-    "ws",
-    Needs(npm=("ws@8.23.0",), apt=NODE),
-    ["node", HERE / "peers/ws.js"],
-    ["node", "-p", "require('ws/package.json').version"],
-)
-CHROMIUM = Peer(
+# Node comes from npm as well, so that all have the same.
+NODE_PACKAGE = "node@24.21.0"
+NODE_PROGRAM = NODE_MODULES / "node/bin/node"
+
+
+def python(name, package, **rest):
+    module, version = package.split("==")
+    command = [PYTHON, HERE / f"peers/{name}_peer.py"]
+    ask = [PYTHON, "-c", f"from importlib.metadata import version; print(version({module!r}))"]
+    return Peer(name, Needs(pip=(package,)), command, ask, **rest)
+
+
+def npm(name, package, script, *arguments, directory=None, **rest):
+    directory = directory or package.rpartition("@")[0]
+    command = [NODE_PROGRAM, HERE / "peers" / script, *arguments]
+    ask = [NODE_PROGRAM, "-p", f"require('{directory}/package.json').version"]
+    return Peer(name, Needs(npm=(NODE_PACKAGE, package), apt=NPM), command, ask, **rest)
+
+
+def browser(name, programs, package, script, *npm):
+    return Peer(
+        name,
+        Needs(npm=(NODE_PACKAGE, *npm), apt={**NPM, package: programs}),
+        [NODE_PROGRAM, HERE / "peers" / script, programs],
+        [programs, "--version"],
+        CLIENT,
+        {**WEB, "headers": "the API sets no headers"},
+        STRICT,
+    )
+
+
+WHOLE = {"fragments": "the API sends messages whole"}
+CODED = {"no code": "its Close always has a code"}
+PLAIN = {"compression": "it knows no extensions"}
+# The API of browsers.
+WEB = {
+    **WHOLE,
+    "pings": "the API has no Pings",
+    "codes": "the API closes with 1000 and 3000–4999 only",
+}
+STRICT = ("no common subprotocol",)
+ANSWERS_1000 = "answers 1000"
+
+CHROMIUM = browser(
     "chromium",
-    Needs(npm=("playwright-core@1.65.1",), apt={**NODE, "chromium": CHROMIUMS}),
-    ["node", HERE / "peers/chromium.js", CHROMIUMS],
-    [CHROMIUMS, "--version"],
+    ["chromium", "chromium-browser", "google-chrome"],
+    "chromium",
+    "chromium.js",
+    "playwright-core@1.65.1",
+)
+FIREFOX = browser("firefox", ["firefox-esr", "firefox"], "firefox-esr", "firefox.js")
+NODE = npm("node", NODE_PACKAGE, "undici.js", "node", roles=CLIENT, lacks=WEB, habits=STRICT)
+UNDICI = npm("undici", "undici@8.12.4", "undici.js", "undici", roles=CLIENT, lacks=WEB, habits=STRICT)
+WS = npm("ws", "ws@8.23.0", "ws.js")
+WS_8 = npm("ws, version 8", "ws-0.4@npm:ws@0.4.32", "ws_0.4.js", directory="ws-0.4", roles=CLIENT, lacks={**PLAIN, **CODED}, habits=STRICT)
+WEBSOCKET_8 = npm("websocket, version 8", "websocket@1.0.35", "websocket.js", roles=CLIENT, lacks={**PLAIN, **CODED}, habits=(*STRICT, ANSWERS_1000))
+BUN = Peer(
+    "bun",
+    Needs(npm=("bun@1.4.5",), apt=NPM),
+    [NODE_MODULES / ".bin/bun", HERE / "peers/bun.mjs"],
+    [NODE_MODULES / ".bin/bun", "--version"],
+    lacks=WHOLE,
+)
+DENO = Peer(
+    "deno",
+    Needs(npm=("deno@2.9.6",), apt=NPM),
+    [NODE_MODULES / ".bin/deno", "run", "--allow-all", HERE / "peers/deno.mjs"],
+    [NODE_MODULES / ".bin/deno", "--version"],
+    lacks={**WEB, **PLAIN},
+    habits=STRICT,
+)
+WEBSOCKETS = python("websockets", "websockets==17.4", lacks=CODED)
+AIOHTTP = python("aiohttp", "aiohttp==3.14.5", lacks={**WHOLE, **CODED})
+WSPROTO = python("wsproto", "wsproto==1.3.2")
+LOMOND = python("lomond", "lomond==0.3.4", roles=CLIENT, lacks={**WHOLE, **CODED})
+TUNGSTENITE = Peer(
+    "tokio-tungstenite",
+    Needs(),
+    [("tungstenite",)],
+    ["cargo", "pkgid", "--quiet", "--manifest-path", ROOT / "Cargo.toml", "tokio-tungstenite"],
+    lacks=PLAIN,
 )
