@@ -19,6 +19,11 @@ async function open() {
 const opened = open();
 
 obey({
+  async ready() {
+    await opened;
+    return {};
+  },
+
   async visit(command) {
     const { page, errors } = await opened;
     const record = await page.evaluate(

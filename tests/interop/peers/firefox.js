@@ -3,13 +3,13 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const obey = require('./commands.js');
 const serve = require('./page.js');
 
 // In the page.
 async function ask() {
+  const ready = async () => ({});
   const client = async ({ url, messages, seed }) => {
     const socket = new WebSocket(url);
     const result = await converse(socket, messages, seed);
@@ -18,7 +18,7 @@ async function ask() {
   for (;;) {
     const { name, rest } = await (await fetch('command')).json();
     const answer =
-      name === 'visit' ? visit(new WebSocket(rest.url, rest.protocols), rest) : client(rest);
+      name === 'visit' ? visit(new WebSocket(rest.url, rest.protocols), rest) : { ready, client }[name](rest);
     const body = JSON.stringify(await answer.catch((error) => ({ error: String(error) })));
     await fetch('answer', { method: 'POST', body });
   }
@@ -32,7 +32,9 @@ const PREFERENCES = {
   'network.websocket.delay-failed-reconnects': false,
 };
 
-const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'interop-firefox-'));
+const profile = process.argv[3];
+fs.rmSync(profile, { recursive: true, force: true });
+fs.mkdirSync(profile);
 const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${value});\n`);
 fs.writeFileSync(path.join(profile, 'user.js'), lines.join(''));
 
@@ -67,13 +69,9 @@ serve(`(${ask})()`, more).then((url) => {
   const firefox = spawn(process.argv[2], ['--headless', '--no-remote', '--profile', profile, url], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const end = () => {
-    firefox.kill();
-    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  };
   firefox.on('exit', () => process.exit(1));
   process.on('SIGTERM', () => process.exit());
-  process.on('exit', end);
+  process.on('exit', () => firefox.kill());
 });
 
-obey({ visit: (rest) => pass('visit', rest), client: (rest) => pass('client', rest) });
+obey(Object.fromEntries(['ready', 'visit', 'client'].map((name) => [name, (rest) => pass(name, rest)])));

@@ -1,7 +1,7 @@
 // The client `websocket`, speaking version 8.
 'use strict';
 
-const { client: Client } = require('websocket');
+const { client: Client, connection: Connection } = require('websocket');
 const obey = require('./commands.js');
 const { decode, encode } = require('./messages.js');
 
@@ -37,14 +37,15 @@ obey({
         connection.on('ping', (_, payload) => record.pings.push(String(payload)));
         connection.on('pong', (payload) => record.pongs.push(String(payload)));
         connection.on('close', (code, reason) => {
-          // If it began, this is what it said itself.
-          const closed = close ? {} : { closed: [code === -1 ? 1005 : code, reason ?? ''] };
-          resolve({ ...record, ...closed });
+          // If it began, this is what it said itself; and for a reason it takes its own words where there is none.
+          const named = reason === Connection.CLOSE_DESCRIPTIONS[code] ? '' : reason;
+          resolve({ ...record, ...(close ? {} : { closed: [code, named] }) });
         });
         pings.forEach((payload) => connection.ping(payload));
         goOn();
       });
-      client.connect(url, protocols, undefined, headers);
+      // In version 8 this is a `Sec-WebSocket-Origin`.
+      client.connect(url, protocols, url.replace(/^ws(.*)\/$/, 'http$1'), headers);
     });
   },
 });

@@ -1,4 +1,8 @@
-// The client `ws` of 2014, which speaks version 8. What its Close carries it reads, and knows 1000 where there is none.
+// The client `ws` of 2014, speaking version 8.
+//
+// Unless they are asked for, it is kept from the two things that it has of its own. Its key is the version and a clock,
+// `8-1234567890123`, of which only `13-…` has a key's 16 bytes: the clock is given a digit more. And what it sends for
+// an origin is a host.
 'use strict';
 
 const WebSocket = require('ws-0.4');
@@ -6,12 +10,13 @@ const obey = require('./commands.js');
 const { cut, decode, encode } = require('./messages.js');
 
 obey({
-  visit({ url, protocols, headers, pings, send, fragments, close }) {
-    const socket = new WebSocket(url, {
-      protocolVersion: 8,
-      protocol: protocols.join(', ') || undefined,
-      headers,
-    });
+  visit({ url, protocols, headers, pings, send, fragments, close, own }) {
+    const { now } = Date;
+    if (own !== 'key') Date.now = () => 10 * now();
+    const protocol = protocols.join(', ') || undefined;
+    const origin = own === 'origin' ? {} : { Origin: url.replace(/^ws(.*)\/$/, 'http$1') };
+    const socket = new WebSocket(url, { protocolVersion: 8, protocol, headers: { ...headers, ...origin } });
+    Date.now = now;
     const record = { opened: false, received: [], pings: [], pongs: [] };
     const unsent = send.map(decode);
     const goOn = () => {
@@ -43,7 +48,7 @@ obey({
         const body = Buffer.concat(await response.toArray()).toString();
         resolve({ ...record, status: response.statusCode, body });
       });
-      socket.on('error', (error) => resolve({ ...record, error: String(error) }));
+      socket.on('error', () => resolve(record));
       socket.on('close', (code, reason) => resolve({ ...record, closed: [code, reason] }));
     });
   },

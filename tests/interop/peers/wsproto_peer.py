@@ -6,6 +6,7 @@ import urllib.parse
 from commands import obey
 from messages import cut, decode, encode
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -23,7 +24,7 @@ from wsproto.frame_protocol import CloseReason
 
 class Socket:
     def __init__(self, kind, reader, writer):
-        self.connection = WSConnection(kind)
+        self.kind, self.connection = kind, WSConnection(kind)
         self.reader, self.writer = reader, writer
         self.record = {"opened": False, "received": [], "pings": [], "pongs": []}
         self.parts = []
@@ -66,10 +67,13 @@ class Socket:
                 record["pongs"].append(event.payload.decode())
             elif isinstance(event, CloseConnection):
                 record["closed"] = [event.code, event.reason or ""]
-                if self.connection.state.name == "REMOTE_CLOSING":
+                if self.connection.state is ConnectionState.REMOTE_CLOSING:
                     await self.send(event.response())
+                # The server ends the connection, once both have closed (RFC 6455 §7.1.1).
+                if self.kind is ConnectionType.SERVER:
+                    return None
             elif isinstance(event, AcceptConnection):
-                header = ", ".join(str(extension) for extension in event.extensions)
+                header = ", ".join(extension.name for extension in event.extensions)
                 record.update(opened=True, protocol=event.subprotocol or "", agreed=header)
                 return event
             elif isinstance(event, RejectConnection):
@@ -81,12 +85,15 @@ class Socket:
         return None
 
     async def close(self, close):
-        await self.send(CloseConnection(CloseReason(close["code"]) if close["code"] < 3000 else close["code"], close["reason"] or None))
+        # The member that stands for no code is recognised as such.
+        code = CloseReason(close["code"]) if close["code"] < 3000 else close["code"]
+        await self.send(CloseConnection(code, close["reason"] or None))
 
     async def end(self):
         while await self.receive() is not None:
             pass
         self.writer.close()
+        await self.writer.wait_closed()
 
 
 async def visit(url, protocols, headers, compression, pings, send, fragments, close):

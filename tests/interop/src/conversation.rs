@@ -37,13 +37,13 @@ pub(crate) async fn visit(visit: Visit) -> Result<Record, Failure> {
     }
     for content in &visit.send {
         send(&mut socket, &message(content)?, visit.fragments).await?;
-        let Some(echo) = socket.recv().await? else { break };
+        let Ok(Some(echo)) = socket.recv().await else { break };
         record.received.push(self::content(&echo));
     }
     if let Some(close) = &visit.close {
         socket.start_close(frame(close)?);
     }
-    listen_to_the_end(&mut socket, &mut record).await?;
+    listen_to_the_end(&mut socket, &mut record).await;
     Ok(record)
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn host_a_stream(stream: TcpStream, host: Host) -> Result<Recor
     for ping in &host.pings {
         socket.ping(ping.as_bytes())?;
     }
-    while let Some(message) = socket.recv().await? {
+    while let Ok(Some(message)) = socket.recv().await {
         record.received.push(content(&message));
         send(&mut socket, &message, host.fragments).await?;
         if let Some(close) = &host.close {
@@ -70,7 +70,7 @@ pub(crate) async fn host_a_stream(stream: TcpStream, host: Host) -> Result<Recor
             break;
         }
     }
-    listen_to_the_end(&mut socket, &mut record).await?;
+    listen_to_the_end(&mut socket, &mut record).await;
     Ok(record)
 }
 
@@ -196,14 +196,14 @@ async fn send(
     socket.finish(third).await
 }
 
-async fn listen_to_the_end(socket: &mut WebSocket<TcpStream>, record: &mut Record) -> Result<(), Error> {
-    while let Some(message) = socket.recv().await? {
+/// How it ended is in the record, also if that is an error.
+async fn listen_to_the_end(socket: &mut WebSocket<TcpStream>, record: &mut Record) {
+    while let Ok(Some(message)) = socket.recv().await {
         record.received.push(content(&message));
     }
     if let Some(disconnect) = socket.disconnect() {
         closed(record, disconnect);
     }
-    Ok(())
 }
 
 fn closed(record: &mut Record, disconnect: &Disconnect) {

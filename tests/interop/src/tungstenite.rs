@@ -40,6 +40,8 @@ async fn visit(visit: Visit) -> Result<Record, Failure> {
             let body = response.body().as_deref().map(|body| String::from_utf8_lossy(body).into_owned());
             return Ok(Record { status: Some(response.status().as_u16()), body, ..Record::default() });
         }
+        // It fails what it cannot agree to.
+        Err(Error::Protocol(_)) => return Ok(Record::default()),
         Err(error) => return Err(error.into()),
     };
     let mut record = opened(response.headers());

@@ -19,6 +19,8 @@ from .processes import Process
 from .table import Row
 
 FAMILIES = [conversation, compression]
+# Peers, each with a server or client of ours.
+SIDE_BY_SIDE = 4
 
 
 def main(description):
@@ -42,7 +44,7 @@ def main(description):
     for peer in peers:
         peer.log().unlink(missing_ok=True)
     print(f"built and installed after {time.monotonic() - began:.0f} s", file=sys.stderr)
-    with concurrent.futures.ThreadPoolExecutor(len(peers)) as threads:
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
         parts = threads.map(lambda peer: list(rows(peer, options)), peers)
         everything = [row for part in parts for row in part]
 
