@@ -17,7 +17,7 @@ def rows(peer, options):
     build = ["cargo", "build", "--locked", "--release", "--quiet", "-p", "sansocket-tokio", "--example", "chat"]
     built = subprocess.run(build, cwd=ROOT)
     chat = peer.ours.with_name("examples") / "chat"
-    node, _, chromium = peer.command
+    node, _, chromium, *_ = peer.command
     page = Process([node, HERE / "peers/chat.js", chromium, chat, INSTALLED], peer.log(), env=peer.environment)
 
     def step(name):

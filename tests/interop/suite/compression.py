@@ -211,7 +211,7 @@ def judge(scenario, peer, we_serve, report, told, row):
         ours, theirs = Params.parse(agreed), Params.parse(told["agreed"])
     except (AssertionError, ValueError) as error:
         raise Failure(f"agreed upon what? {error}") from None
-    row.agreed = str(ours or "none")
+    row.seen = str(ours or "none")
     known_to_server, known_to_client = agree(scenario, peer, we_serve)
     expected = known_to_server if we_serve else known_to_client
     if ours != expected:

@@ -23,7 +23,7 @@ class Netty(Peer):
     def prepare(self, ours):
         jars = [path for name in ("netty-*", "jctools-core") for path in found(f"usr/share/java/{name}.jar")]
         path = ":".join(map(str, jars))
-        self.commands = ["java", "-cp", path, HERE / "peers/netty/Peer.java"], ["java", "--version"]
+        self.commands = ["java", "-cp", path, HERE / "peers/netty/Peer.java"], []
         super().prepare(ours)
         [jar] = found("usr/share/java/netty-codec-http-4*.jar")
         self.version = jar.stem.removeprefix("netty-codec-http-")
@@ -91,7 +91,7 @@ def server_for_ours(peer, row, name, in_fragments, flags, messages, seed):
 
 def judge(row, expected, report, told, messages, flags):
     agreed, row.messages, payload, read, written, end = report.split(" | ")
-    row.agreed = agreed.replace("_max_window_bits=", " ").replace("; ", ", ").replace("_no_context_takeover", " anew")
+    row.seen = agreed.replace("_max_window_bits=", " ").replace("; ", ", ").replace("_no_context_takeover", " anew")
     if agreed.partition(";")[0] != (expected or "none"):
         raise Failure(f"expected {expected}")
     if int(row.messages) != messages or told["messages"] != messages:

@@ -24,13 +24,15 @@ class Needs:
     unpack: tuple = ()
 
 
-NODE = {"nodejs": ["node"], "npm": ["npm"]}
+NPM = {"npm": ["npm"]}
 
 
 def install(peers):
     """Installs what the peers need and is not there. What fails is told by the peers that miss it."""
     INSTALLED.mkdir(exist_ok=True)
-    pip, npm = ([package for peer in peers for package in getattr(peer.needs, of)] for of in ("pip", "npm"))
+    pip, npm = (
+        list(dict.fromkeys(package for peer in peers for package in getattr(peer.needs, of))) for of in ("pip", "npm")
+    )
     apt = {package: programs for peer in peers for package, programs in peer.needs.apt.items()}
     wanted = [package for package, programs in apt.items() if not any(map(shutil.which, programs))]
     if pip and subprocess.run([sys.executable, "-c", "import ensurepip, venv"]).returncode != 0:

@@ -38,7 +38,7 @@ class Process:
         try:
             line = self.lines.get(timeout=max(0, until - time.monotonic()))
         except queue.Empty:
-            raise Failure(f"nothing after {WATCHDOG} s") from None
+            raise Failure("nothing came in time") from None
         if line is None:
             raise Failure(f"ended, see {self.log.name}")
         return line

@@ -26,7 +26,7 @@ def play(peer, direction, name, scene):
     """The row of a scene, a function that returns what stands in it."""
     row = Row(peer, direction, name)
     try:
-        row.agreed, row.messages = scene()
+        row.seen, row.messages = scene()
     except Failure as failure:
         row.verdict = f"FAILED: {failure}"
         peer.stop()

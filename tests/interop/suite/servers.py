@@ -1,14 +1,13 @@
 """Our client at servers that no other family has."""
 
-import dataclasses
 import itertools
 import os
 import time
 
 from . import compression, scenes
 from .compression import Params, Scenario
-from .installing import HERE, PYTHON, Needs, output
-from .peers import Peer
+from .installing import HERE, Needs
+from .peers import Peer, python
 from .processes import WATCHDOG, Failure
 from .table import Row
 from .unpacking import found
@@ -54,12 +53,7 @@ COWBOY = Cowboy(
     None,
     None,
 )
-HYPERCORN = Peer(
-    "hypercorn",
-    Needs(pip=("hypercorn==0.18.0",)),
-    [PYTHON, HERE / "peers/hypercorn_peer.py"],
-    [PYTHON, "-c", "import importlib.metadata; print(importlib.metadata.version('hypercorn'))"],
-)
+HYPERCORN = python("hypercorn", "hypercorn==0.18.0")
 PEERS = [COWBOY, HYPERCORN]
 
 # How the server sees the end. An application on hypercorn sends no Pings.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-COLUMNS = ["peer", "version", "direction", "scenario", "agreed", "messages", "verdict"]
+COLUMNS = ["peer", "version", "direction", "scenario", "seen", "messages", "verdict"]
 
 
 @dataclasses.dataclass
@@ -11,13 +11,14 @@ class Row:
     peer: object
     direction: str
     scenario: str
-    agreed: str = ""
+    # What was agreed upon, or said.
+    seen: str = ""
     messages: int | str = ""
     verdict: str = "ok"
 
     def __str__(self):
         cells = [self.peer.name, self.peer.version, self.direction, self.scenario]
-        cells += [self.agreed, self.messages, self.verdict]
+        cells += [self.seen, self.messages, self.verdict]
         cells = [str(cell).replace("|", "/").replace("\n", " ") for cell in cells]
         return f"| {' | '.join(cells)} |"
 
