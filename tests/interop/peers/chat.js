@@ -21,7 +21,9 @@ let isAway = false;
 // Returns where it listens.
 async function start(address) {
   server = spawn(CHAT, [address], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await new Promise((resolve) => readline.createInterface(server.stdout).once('line', (...line) => resolve(line)));
+  const [line] = await new Promise((resolve) =>
+    readline.createInterface(server.stdout).once('line', (...line) => resolve(line)),
+  );
   return line;
 }
 
@@ -36,7 +38,8 @@ async function open(url, options) {
   const page = await (await browser.newContext(options)).newPage();
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !(isAway && REFUSED.test(message.text()))) errors.push(message.text());
+    if (['error', 'warning'].includes(message.type()) && !(isAway && REFUSED.test(message.text())))
+      errors.push(message.text());
   });
   page.on('requestfailed', (request) => errors.push(`${request.url()}: ${request.failure().errorText}`));
   await page.goto(url);
@@ -45,13 +48,16 @@ async function open(url, options) {
 }
 
 const isOpen = (page) => page.waitForSelector('#state.open', { timeout: 15000 });
-const says = (page, text) => page.waitForFunction((text) => document.querySelector('#lines').lastElementChild?.innerText === text, text);
+const says = (page, text) =>
+  page.waitForFunction((text) => document.querySelector('#lines').lastElementChild?.innerText === text, text);
 const lines = (page) => page.$$eval('#lines li', (lines) => lines.map((line) => [line.className, line.innerText]));
-const isLastInView = (page) => page.$eval('#lines', (list) => list.scrollTop + list.clientHeight >= list.scrollHeight - 1);
+const isLastInView = (page) =>
+  page.$eval('#lines', (list) => list.scrollTop + list.clientHeight >= list.scrollHeight - 1);
 const picture = (page, name) => page.screenshot({ path: path.join(PICTURES, `chat ${name}.png`) });
 
 function same(found, expected) {
-  if (JSON.stringify(found) !== JSON.stringify(expected)) throw new Error(`${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
+  if (JSON.stringify(found) !== JSON.stringify(expected))
+    throw new Error(`${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
 }
 
 // Every step ends with what the browser has complained of meanwhile.
@@ -76,7 +82,10 @@ obey(
       const two = await open(url, { colorScheme: 'dark', viewport: { width: 390, height: 720 } });
       tabs = [one, two];
       await says(one, 'Guest 2 joined, 2 here');
-      same(await lines(one), [['note', 'You joined, 1 here'], ['note', 'Guest 2 joined, 2 here']]);
+      same(await lines(one), [
+        ['note', 'You joined, 1 here'],
+        ['note', 'Guest 2 joined, 2 here'],
+      ]);
       same(await lines(two), [['note', 'You joined, 2 here']]);
       same(await two.innerText('#state'), '2 here, you are Guest 2');
     },
@@ -93,8 +102,14 @@ obey(
       await two.click('#send');
       await says(one, 'Guest 2\nReally?');
       same(await two.evaluate(() => document.activeElement.id), 'text');
-      same((await lines(two)).slice(1), [['said', `Guest 1\n${TEXT}`], ['said mine', 'Really?']]);
-      same((await lines(one)).slice(2), [['said mine', TEXT], ['said', 'Guest 2\nReally?']]);
+      same((await lines(two)).slice(1), [
+        ['said', `Guest 1\n${TEXT}`],
+        ['said mine', 'Really?'],
+      ]);
+      same((await lines(one)).slice(2), [
+        ['said mine', TEXT],
+        ['said', 'Guest 2\nReally?'],
+      ]);
     },
 
     async 'says a lot'() {
@@ -158,10 +173,14 @@ obey(
       isAway = false;
       const [one, two] = tabs;
       await one.press('#text', 'Enter');
-      await two.waitForFunction(() => document.querySelector('#lines').lastElementChild.innerText.endsWith('\nAnybody?'));
+      await two.waitForFunction(() =>
+        document.querySelector('#lines').lastElementChild.innerText.endsWith('\nAnybody?'),
+      );
       await one.fill('#text', 'There you are.');
       await one.press('#text', 'Enter');
-      await two.waitForFunction(() => document.querySelector('#lines').lastElementChild.innerText.endsWith('There you are.'));
+      await two.waitForFunction(() =>
+        document.querySelector('#lines').lastElementChild.innerText.endsWith('There you are.'),
+      );
       await picture(one, 'again');
     },
 

@@ -29,7 +29,9 @@ class Netty(Peer):
         self.version = jar.stem.removeprefix("netty-codec-http-")
 
 
-NETTY = Netty("netty", Needs(apt={"default-jdk-headless": ["javac"]}, unpack=("libjctools-java", "libnetty-java")), [], [])
+NETTY = Netty(
+    "netty", Needs(apt={"default-jdk-headless": ["javac"]}, unpack=("libjctools-java", "libnetty-java")), [], []
+)
 PEERS = [COWBOY, NETTY]
 
 # What our client is told beside the offer, and whether Netty agrees to it nevertheless: to no parameters. Cowboy takes

@@ -164,7 +164,10 @@ def rows(peer, options):
         for compressed, flags in scenes.FLAGS.items():
             for scene, (more, ends) in SCENES.items():
                 yield scenes.play(
-                    peer, direction, f"{route}, {compressed}{scene}", lambda: visit(peer, route, scene, [*flags, *more], ends)
+                    peer,
+                    direction,
+                    f"{route}, {compressed}{scene}",
+                    lambda: visit(peer, route, scene, [*flags, *more], ends),
                 )
     for route, scene, flags, ends in ELSEWHERE:
         yield scenes.play(peer, direction, f"{route}, {scene}", lambda: visit(peer, route, scene, flags, ends))
@@ -174,7 +177,9 @@ def visit(peer, route, scene, flags, ends):
     peer.start()
     until = time.monotonic() + WATCHDOG
     server_flags, _, is_secure = ROUTES[route]
-    scheme, trust = ("wss://localhost", ["--ca", peer.directory / "certificate.pem"]) if is_secure else ("ws://127.0.0.1", [])
+    scheme, trust = (
+        ("wss://localhost", ["--ca", peer.directory / "certificate.pem"]) if is_secure else ("ws://127.0.0.1", [])
+    )
     name, *count = scene.split(" ")
     count = ["--count", count[0]] if count else []
     seen = scenes.visit(peer, f"{scheme}:{peer.ports[route]}", name, *count, *flags, *trust)
@@ -209,5 +214,7 @@ def make_certificate(directory):
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
     extensions = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
     certificate, key = directory / "certificate.pem", directory / "key.pem"
-    subprocess.run([*command.split(), *extensions, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    subprocess.run(
+        [*command.split(), *extensions, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
     (directory / "both.pem").write_text(certificate.read_text() + key.read_text())

@@ -33,7 +33,9 @@ class Cowboy(Peer):
         # What it logs is not to come between the answers.
         logger = "[{handler, default, logger_std_h, #{config => #{type => standard_error}}}]"
         modules = [f'"{HERE}/peers/cowboy/{name}"' for name in ("server", "header")]
-        load = "{ok, Module, Code} = compile:file(File, [binary]), {module, Module} = code:load_binary(Module, File, Code)"
+        load = (
+            "{ok, Module, Code} = compile:file(File, [binary]), {module, Module} = code:load_binary(Module, File, Code)"
+        )
         self.command = [bin / "erlexec", "-noshell", "-kernel", "logger", logger, "-pa", *plugins]
         self.command += ["-eval", f"[begin {load} end || File <- [{', '.join(modules)}]], server:main()."]
 
@@ -126,7 +128,9 @@ def of_cowboy(options):
     for params in compression.OURS_AS_CLIENT:
         yield Scenario(f"ours: {params}", params, config, few)
     # Where both ask for something, the smaller window holds, and no context is kept if either side will not.
-    for ours, theirs in itertools.product(compression.products([9, 15], [9, True]), compression.products([8, 12], [8, 12])):
+    for ours, theirs in itertools.product(
+        compression.products([9, 15], [9, True]), compression.products([8, 12], [8, 12])
+    ):
         yield Scenario(f"ours: {ours}; theirs: {theirs}", ours, theirs, min(100, few))
     for further in FURTHER:
         [(name, value)] = further.items()

@@ -41,4 +41,6 @@ def found(pattern):
 
 def libraries():
     """For the programs that were unpacked with their libraries."""
-    return {"LD_LIBRARY_PATH": ":".join(map(str, [*DEBIAN.glob("usr/lib/*-linux-gnu"), *DEBIAN.glob("lib/*-linux-gnu")]))}
+    return {
+        "LD_LIBRARY_PATH": ":".join(map(str, [*DEBIAN.glob("usr/lib/*-linux-gnu"), *DEBIAN.glob("lib/*-linux-gnu")]))
+    }

@@ -315,7 +315,8 @@ public class Peer {
         byte[] bytes = new byte[length];
         int end = 0;
         while (end < length) {
-            for (int left = random.nextInt(30); left > 0 && end < length; left--) bytes[end++] = (byte) random.nextInt();
+            int fresh = Math.min(random.nextInt(30), length - end);
+            for (int left = fresh; left > 0; left--) bytes[end++] = (byte) random.nextInt();
             // Up to twice the largest window, mostly near.
             int start = Math.max(0, end - 1 - random.nextInt(1 << random.nextInt(17)));
             int copied = Math.min(random.nextInt(300), Math.min(end - start, length - end));

@@ -96,7 +96,9 @@ impl Visit {
             socket.push(b"").await?;
             socket.finish(&crab[half..]).await?;
             let came = receive(&mut socket).await?;
-            ensure(came.kind() == kind && came.as_bytes() == "crab: 🦀".as_bytes(), || format!("{came:?} came"))?;
+            ensure(came.kind() == kind && came.as_bytes() == "crab: 🦀".as_bytes(), || {
+                format!("{came:?} came")
+            })?;
         }
         close(socket, 2).await
     }
@@ -115,13 +117,15 @@ impl Visit {
     /// We close, with every sort of code and without one; the code comes back (§5.5.1).
     async fn close(&self) -> Outcome<usize> {
         let codes = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999];
-        let frames = codes.into_iter().filter_map(CloseCode::new).map(|code| CloseFrame::truncated(code, "bye"));
+        let frames =
+            codes.into_iter().filter_map(CloseCode::new).map(|code| CloseFrame::truncated(code, "bye"));
         for frame in frames.chain([CloseFrame::empty()]) {
             let mut socket = self.open().await?;
             echo(&mut socket, "before").await?;
             let end = socket.close(frame.clone()).await;
             let code = end.received().and_then(CloseFrame::code);
-            let is_well = end.is_clean() && *end.cause() == Cause::Closed(Side::Local) && code == frame.code();
+            let is_well =
+                end.is_clean() && *end.cause() == Cause::Closed(Side::Local) && code == frame.code();
             ensure(is_well, || format!("{frame}: {end}, {:?} came", end.received()))?;
         }
         Ok(codes.len() + 1)
@@ -275,7 +279,9 @@ async fn receive(socket: &mut Connected) -> Outcome<Message<'static>> {
 async fn close(mut socket: Connected, count: usize) -> Outcome<usize> {
     let end = socket.close(CloseCode::NORMAL_CLOSURE).await;
     let code = end.received().and_then(CloseFrame::code);
-    ensure(end.is_clean() && code == Some(CloseCode::NORMAL_CLOSURE), || format!("not a clean close: {end}"))?;
+    ensure(end.is_clean() && code == Some(CloseCode::NORMAL_CLOSURE), || {
+        format!("not a clean close: {end}")
+    })?;
     Ok(count)
 }
 
@@ -311,5 +317,7 @@ fn trusting(certificate: &Path) -> Outcome<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate)?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    Ok(Arc::new(config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth()))
+    Ok(Arc::new(
+        config.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth(),
+    ))
 }
