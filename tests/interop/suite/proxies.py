@@ -30,12 +30,11 @@ class Proxy(Peer):
         [binary] = found(self.binary)
         self.environment = {**os.environ, **libraries()}
         # nginx tells it on its standard error.
-        told = subprocess.run([binary, "-v"], env=self.environment, stdout=-1, stderr=-2, text=True, check=True).stdout
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        told = subprocess.run([binary, "-v"], env=self.environment, **streams, text=True, check=True).stdout
         self.version = next(word for word in told.replace("/", " ").split() if word[0].isdigit())
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir()
-        # All three would run into each other's ports if these were chosen one by one.
-        self.ports = dict(zip(ROUTES, free_ports(len(ROUTES))))
         make_certificate(self.directory)
         self.command = [binary, *self.arguments()]
         self.servers = {}
@@ -46,6 +45,7 @@ class Proxy(Peer):
             for flags in {flags for flags, _, _ in ROUTES.values() if flags is not None}:
                 server = Process([scenes.program(self), "server", "--compress", *flags], self.log())
                 self.servers[flags] = server, server.line(time.monotonic() + WATCHDOG).removeprefix("ws://")
+            self.ports = dict(zip(ROUTES, free_ports(len(ROUTES))))
             (self.directory / "conf").write_text(self.configuration())
             self.process = Process(self.command, self.log(), env=self.environment)
             for port in self.ports.values():
@@ -133,22 +133,23 @@ TOO_BIG = "not clean, the peer's fault: a message of 1001 bytes or more, the lim
 REASONS = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
 CLOSES = [*[f"clean, closed by the peer: {code} (bye)" for code in REASONS], "clean, closed by the peer: no code"]
 
-# The client's flags, and what the server sees of the ends.
+# What the server sees of the ends.
 SCENES = {
-    "messages": ([], [BY_CLIENT]),
-    "large 1 MiB": ([], [BY_CLIENT]),
-    "large 16 MiB": ([], [BY_CLIENT]),
-    "fragments": ([], [BY_CLIENT]),
-    "interleaved": ([], [BY_CLIENT]),
-    "ping": ([], [BY_CLIENT]),
-    "subprotocol": ([], [BY_CLIENT]),
-    "many 200": ([], [BY_CLIENT] * 200),
-    "close": ([], CLOSES),
-    "closes": ([], [BY_US]),
-    "talks": ([], [BY_US]),
-    "limited": ([], [TOO_BIG]),
-    "refused": ([], []),
+    "messages": [BY_CLIENT],
+    "large 1 MiB": [BY_CLIENT],
+    "large 16 MiB": [BY_CLIENT],
+    "fragments": [BY_CLIENT],
+    "interleaved": [BY_CLIENT],
+    "ping": [BY_CLIENT],
+    "subprotocol": [BY_CLIENT],
+    "many 200": [BY_CLIENT] * 200,
+    "close": CLOSES,
+    "closes": [BY_US],
+    "talks": [BY_US],
+    "limited": [TOO_BIG],
+    "refused": [],
 }
+# And with which flags of the client.
 ELSEWHERE = [
     ("deserted", "away", [], []),
     # The client's Pings, the server's, and none.
@@ -162,13 +163,9 @@ def rows(peer, options):
     direction = f"sansocket → {peer.name} → sansocket"
     for route in ("usual", "secure"):
         for compressed, flags in scenes.FLAGS.items():
-            for scene, (more, ends) in SCENES.items():
-                yield scenes.play(
-                    peer,
-                    direction,
-                    f"{route}, {compressed}{scene}",
-                    lambda: visit(peer, route, scene, [*flags, *more], ends),
-                )
+            for scene, ends in SCENES.items():
+                name = f"{route}, {compressed}{scene}"
+                yield scenes.play(peer, direction, name, lambda: visit(peer, route, scene, flags, ends))
     for route, scene, flags, ends in ELSEWHERE:
         yield scenes.play(peer, direction, f"{route}, {scene}", lambda: visit(peer, route, scene, flags, ends))
 
@@ -177,12 +174,10 @@ def visit(peer, route, scene, flags, ends):
     peer.start()
     until = time.monotonic() + WATCHDOG
     server_flags, _, is_secure = ROUTES[route]
-    scheme, trust = (
-        ("wss://localhost", ["--ca", peer.directory / "certificate.pem"]) if is_secure else ("ws://127.0.0.1", [])
-    )
+    url = f"{'wss://localhost' if is_secure else 'ws://127.0.0.1'}:{peer.ports[route]}"
+    trust = ["--ca", peer.directory / "certificate.pem"] * is_secure
     name, *count = scene.split(" ")
-    count = ["--count", count[0]] if count else []
-    seen = scenes.visit(peer, f"{scheme}:{peer.ports[route]}", name, *count, *flags, *trust)
+    seen = scenes.visit(peer, url, name, *flags, *trust, *(["--count", count[0]] if count else []))
     if server_flags is not None:
         server, _ = peer.servers[server_flags]
         told = [server.line(until) for _ in ends]

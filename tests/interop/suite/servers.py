@@ -5,7 +5,7 @@ import os
 import time
 
 from . import compression, scenes
-from .compression import Params, Scenario
+from .compression import Scenario
 from .installing import HERE, Needs
 from .peers import Peer, python
 from .processes import WATCHDOG, Failure
