@@ -157,9 +157,8 @@ impl Visit {
     /// A message of so many bytes is echoed, a longer one makes the peer close with 1009 (§7.4.1).
     async fn limited(&self) -> Outcome<usize> {
         let mut socket = self.open().await?;
-        let limit = LIMIT as usize;
-        echo(&mut socket, binary(limit)).await?;
-        socket.send(binary(limit + 1)).await?;
+        echo(&mut socket, binary(LIMIT)).await?;
+        socket.send(binary(LIMIT + 1)).await?;
         let came = socket.recv().await?;
         ensure(came.is_none(), || format!("{came:?} came"))?;
         closed_by_peer(&socket, (1009, ""))?;

@@ -27,7 +27,7 @@ const REFUSAL: &str = "not today";
 const SUBPROTOCOLS: [&str; 2] = ["first", "second"];
 const PING: &[u8] = b"are you there?";
 const DONE: (u16, &str) = (4000, "done");
-const LIMIT: u64 = 1000;
+const LIMIT: usize = 1000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -31,7 +31,7 @@ impl Handler for Actor {
         match request.path() {
             "/refused" => Response::new(Status::FORBIDDEN).text(REFUSAL).into(),
             "/subprotocol" => Accept::new().first_subprotocol(&request, &SUBPROTOCOLS[1..]).into(),
-            "/limited" => Accept::new().config(self.config.clone().max_message(LIMIT)).into(),
+            "/limited" => Accept::new().config(self.config.clone().max_message(LIMIT as u64)).into(),
             _ => Accept::new().into(),
         }
     }
