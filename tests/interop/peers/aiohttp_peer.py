@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError, web
 from commands import obey
-from messages import decode, encode
+from messages import decode, encode, exchange
 
 MAX_SIZE = 16 << 20
 
@@ -18,7 +18,6 @@ async def receive(socket, record):
     while True:
         event = await socket.receive()
         if event.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            record["received"].append(encode(event.data))
             return event.data
         elif event.type == WSMsgType.PING:
             record["pings"].append(event.data.decode())
@@ -42,6 +41,22 @@ async def end(socket, record, close):
         record["code"] = socket.close_code
 
 
+def agreed(headers):
+    return headers.get("Sec-WebSocket-Extensions")
+
+
+async def client(url, params, messages, seed):
+    async with ClientSession() as session:
+        # What it offers to keep to as a server's window.
+        compress = 0 if params is None else params["server_max_window_bits"] or 15
+        socket = await session.ws_connect(url, compress=compress, max_msg_size=MAX_SIZE)
+        told = await exchange(messages, seed, lambda message, _: put(socket, message), lambda: receive(socket, {}))
+        await socket.close()
+        if told["error"] is None and socket.close_code != 1000:
+            told["error"] = f"closed with {socket.close_code}"
+        return {"agreed": agreed(socket._response.headers), **told}
+
+
 async def visit(url, protocols, headers, compression, pings, send, fragments, close):
     record = {"opened": False, "received": []}
     async with ClientSession() as session:
@@ -59,8 +74,9 @@ async def visit(url, protocols, headers, compression, pings, send, fragments, cl
             await socket.ping(payload.encode())
         for message in map(decode, send):
             await put(socket, message)
-            if await receive(socket, record) is None:
+            if (echo := await receive(socket, record)) is None:
                 break
+            record["received"].append(encode(echo))
         await end(socket, record, close)
         return record
 
@@ -84,6 +100,20 @@ class Server:
         await site.start()
         return {"port": self.runner.addresses[0][1]}
 
+    async def listen(self, params):
+        async def echo(request):
+            socket = web.WebSocketResponse(compress=params is not None, max_msg_size=MAX_SIZE)
+            await socket.prepare(request)
+            count = 0
+            while (message := await receive(socket, {})) is not None:
+                count += 1
+                await put(socket, message)
+            error = None if socket.close_code == 1000 else f"closed with {socket.close_code}"
+            self.report.set_result({"agreed": agreed(socket.headers), "messages": count, "error": error})
+            return socket
+
+        return await self.serve(echo)
+
     async def host(self, protocols, refuse, compression, pings, fragments, close):
         async def converse(request):
             record = {"headers": {name.lower(): value for name, value in request.headers.items()}, "received": []}
@@ -100,6 +130,7 @@ class Server:
             for payload in pings:
                 await socket.ping(payload.encode())
             while (message := await receive(socket, record)) is not None:
+                record["received"].append(encode(message))
                 await put(socket, message)
                 if close is not None:
                     await end(socket, record, close)
@@ -116,4 +147,6 @@ class Server:
 
 
 server = Server()
-asyncio.run(obey({"visit": visit, "host": server.host, "report": server.tell}))
+asyncio.run(
+    obey({"client": client, "listen": server.listen, "visit": visit, "host": server.host, "report": server.tell})
+)

@@ -13,7 +13,8 @@ async function ask() {
   const client = async ({ url, messages, seed }) => {
     const socket = new WebSocket(url);
     const result = await converse(socket, messages, seed);
-    return { agreed: socket.extensions || null, ...result };
+    // It tells the name only.
+    return { agreed: socket.extensions === '' ? null : undefined, ...result };
   };
   for (;;) {
     const { name, rest } = await (await fetch('command')).json();

@@ -1,10 +1,13 @@
 """Messages: as they stand in commands, `{text}` or `{hex}` for a binary one; and random ones."""
 
+import asyncio
+import collections
 import json
 import random
 
 MEBIBYTE = 1 << 20
 LONG = 100_000
+AHEAD = 64
 WORDS = ["temperature", "naïve", "日本語", "🦀", "null", "0.25", "north", "…"]
 
 
@@ -77,3 +80,33 @@ def random_messages(count, seed):
             yield noise(LONG)
         else:
             yield collage(below(LONG))
+
+
+async def exchange(count, seed, put, receive):
+    """Puts random messages to an echo server, several ahead, and compares what is received, which is `None` at the
+    end. Tells how many came back, and what was wrong."""
+    ahead = collections.deque()
+    room = asyncio.Semaphore(AHEAD)
+
+    async def talk():
+        for index, message in enumerate(random_messages(count, seed), 1):
+            await room.acquire()
+            ahead.append(message)
+            await put(message, index)
+
+    done, error = 0, None
+    async with asyncio.TaskGroup() as tasks:
+        talking = tasks.create_task(talk())
+        while done < count and error is None:
+            echo = await receive()
+            if echo is None:
+                error = f"closed after {done} messages"
+            # `bytes` and `str` are never equal.
+            elif echo == ahead.popleft():
+                done += 1
+                room.release()
+            else:
+                error = f"message {done + 1} came back differently"
+        if error is not None:
+            talking.cancel()
+    return {"messages": done, "error": error}

@@ -1,19 +1,17 @@
 """The peer `websockets`: a client of our server, or an echo server. A quarter of what it sends goes in fragments."""
 
 import asyncio
-import collections
 import types
 import zlib
 
 from commands import obey
-from messages import MEBIBYTE, cut, decode, encode, random_messages
+from messages import MEBIBYTE, cut, decode, encode, exchange
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.extensions import permessage_deflate
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-AHEAD = 64
 # What does not become shorter is a little longer when it is compressed, and that is what counts here.
 MAX_SIZE = 2 * MEBIBYTE
 
@@ -58,35 +56,18 @@ def agreed(socket):
 async def client(url, params, messages, seed):
     extensions = None if params is None else [ClientPerMessageDeflateFactory(**params)]
     async with connect(url, compression=None, extensions=extensions, max_size=MAX_SIZE, proxy=None) as socket:
-        ahead = collections.deque()
-        room = asyncio.Semaphore(AHEAD)
 
-        async def talk():
-            for index, message in enumerate(random_messages(messages, seed), 1):
-                await room.acquire()
-                ahead.append(message)
-                await put(socket, message, index % 4 == 0)
-
-        done, error = 0, None
-        async with asyncio.TaskGroup() as tasks:
-            talking = tasks.create_task(talk())
+        async def receive():
             try:
-                while done < messages and error is None:
-                    echo = await socket.recv()
-                    # `bytes` and `str` are never equal.
-                    if echo == ahead.popleft():
-                        done += 1
-                        room.release()
-                    else:
-                        error = f"message {done + 1} came back differently"
-            except ConnectionClosed as closed:
-                error = f"{closed} after {done} messages"
-            if error is not None:
-                talking.cancel()
+                return await socket.recv()
+            except ConnectionClosed:
+                return None
+
+        told = await exchange(messages, seed, lambda message, index: put(socket, message, index % 4 == 0), receive)
         await socket.close()
-        if error is None and socket.close_code != 1000:
-            error = f"closed with {socket.close_code}"
-        return {"agreed": agreed(socket), "messages": done, "error": error}
+        if told["error"] is None and socket.close_code != 1000:
+            told["error"] = f"closed with {socket.close_code}"
+        return {"agreed": agreed(socket), **told}
 
 
 async def visit(url, protocols, headers, compression, pings, send, fragments, close):

@@ -4,7 +4,7 @@ import asyncio
 import urllib.parse
 
 from commands import obey
-from messages import cut, decode, encode
+from messages import cut, decode, encode, exchange
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import (
@@ -28,6 +28,7 @@ class Socket:
         self.reader, self.writer = reader, writer
         self.record = {"opened": False, "received": [], "pings": [], "pongs": []}
         self.parts = []
+        self.is_over = False
         self.events = self.incoming()
 
     async def send(self, event):
@@ -51,6 +52,8 @@ class Socket:
     async def receive(self):
         """Takes note of what comes up to the next message, and returns that; `None` at the end."""
         record = self.record
+        if self.is_over:
+            return None
         async for event in self.events:
             if isinstance(event, TextMessage | BytesMessage):
                 self.parts.append(event.data)
@@ -58,7 +61,6 @@ class Socket:
                     # wsproto gives binary ones as `bytearray`.
                     whole = "".join(self.parts) if isinstance(event, TextMessage) else b"".join(self.parts)
                     self.parts = []
-                    record["received"].append(encode(whole))
                     return whole
             elif isinstance(event, Ping):
                 record["pings"].append(event.payload.decode())
@@ -71,10 +73,9 @@ class Socket:
                     await self.send(event.response())
                 # The server ends the connection, once both have closed (RFC 6455 §7.1.1).
                 if self.kind is ConnectionType.SERVER:
-                    return None
+                    break
             elif isinstance(event, AcceptConnection):
-                header = ", ".join(extension.name for extension in event.extensions)
-                record.update(opened=True, protocol=event.subprotocol or "", agreed=header)
+                record.update(opened=True, protocol=event.subprotocol or "", agreed=agreed(event.extensions))
                 return event
             elif isinstance(event, RejectConnection):
                 record.update(status=event.status_code, body="")
@@ -82,6 +83,7 @@ class Socket:
                 record["body"] += bytes(event.data).decode()
             elif isinstance(event, Request):
                 return event
+        self.is_over = True
         return None
 
     async def close(self, close):
@@ -96,21 +98,48 @@ class Socket:
         await self.writer.wait_closed()
 
 
-async def visit(url, protocols, headers, compression, pings, send, fragments, close):
+async def connect(url, **options):
+    """Returns the socket, and what accepts it, if anything does."""
     address = urllib.parse.urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     socket = Socket(ConnectionType.CLIENT, reader, writer)
+    await socket.send(Request(address.netloc, "/", **options))
+    return socket, await socket.receive()
+
+
+def agreed(extensions):
+    """As in a header. A window that it does not name is one of 15 bits here."""
+    return ", ".join(
+        "; ".join([extension.name, *repr(extension)[1:-1].split(" ", 1)[1].split("; ")]) for extension in extensions
+    )
+
+
+async def client(url, params, messages, seed):
+    extensions = [] if params is None else [PerMessageDeflate(**params)]
+    socket, accepted = await connect(url, extensions=extensions)
+    if accepted is None:
+        return {"error": "refused"}
+    put = lambda message, index: socket.put(message, index % 4 == 0)
+    told = await exchange(messages, seed, put, socket.receive)
+    await socket.close({"code": 1000, "reason": ""})
+    await socket.end()
+    if told["error"] is None and socket.record["closed"][0] != 1000:
+        told["error"] = f"closed with {socket.record['closed']}"
+    return {"agreed": agreed(accepted.extensions), **told}
+
+
+async def visit(url, protocols, headers, compression, pings, send, fragments, close):
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]
     extensions = [PerMessageDeflate()] if compression else []
-    request = Request(address.netloc, "/", extensions=extensions, extra_headers=fields, subprotocols=protocols)
-    await socket.send(request)
-    if await socket.receive() is not None:
+    socket, accepted = await connect(url, extensions=extensions, extra_headers=fields, subprotocols=protocols)
+    if accepted is not None:
         for payload in pings:
             await socket.send(Ping(payload.encode()))
         for message in map(decode, send):
             await socket.put(message, fragments)
-            if await socket.receive() is None:
+            if (echo := await socket.receive()) is None:
                 break
+            socket.record["received"].append(encode(echo))
         if close is not None:
             await socket.close(close)
     await socket.end()
@@ -120,19 +149,42 @@ async def visit(url, protocols, headers, compression, pings, send, fragments, cl
 class Server:
     """An echo server for one connection."""
 
-    async def host(self, **options):
+    async def serve(self, handle):
         self.report = asyncio.get_running_loop().create_future()
 
         async def converse(reader, writer):
             socket = Socket(ConnectionType.SERVER, reader, writer)
             try:
-                await self.converse(socket, **options)
-                self.report.set_result(socket.record)
+                self.report.set_result(await handle(socket))
             except Exception as error:
                 self.report.set_result({**socket.record, "error": repr(error)})
 
         self.server = await asyncio.start_server(converse, "127.0.0.1", 0)
         return {"port": self.server.sockets[0].getsockname()[1]}
+
+    async def listen(self, params):
+        async def echo(socket):
+            await socket.receive()
+            deflate = [] if params is None else [PerMessageDeflate(**params)]
+            await socket.send(AcceptConnection(extensions=deflate))
+            count = 0
+            while (message := await socket.receive()) is not None:
+                count += 1
+                await socket.put(message, count % 4 == 0)
+            await socket.end()
+            code, _ = socket.record["closed"]
+            enabled = [extension for extension in deflate if extension.enabled()]
+            error = None if code == 1000 else f"closed with {code}"
+            return {"agreed": agreed(enabled), "messages": count, "error": error}
+
+        return await self.serve(echo)
+
+    async def host(self, **options):
+        async def converse(socket):
+            await self.converse(socket, **options)
+            return socket.record
+
+        return await self.serve(converse)
 
     async def converse(self, socket, protocols, refuse, compression, pings, fragments, close):
         request = await socket.receive()
@@ -152,6 +204,7 @@ class Server:
         for payload in pings:
             await socket.send(Ping(payload.encode()))
         while (message := await socket.receive()) is not None:
+            record["received"].append(encode(message))
             await socket.put(message, fragments)
             if close is not None:
                 await socket.close(close)
@@ -166,4 +219,6 @@ class Server:
 
 
 server = Server()
-asyncio.run(obey({"visit": visit, "host": server.host, "report": server.tell}))
+asyncio.run(
+    obey({"client": client, "listen": server.listen, "visit": visit, "host": server.host, "report": server.tell})
+)

@@ -47,6 +47,8 @@ def install(peers):
             is_done("pip", pip)
     if npm and is_due("npm", npm):
         shutil.rmtree(NODE_MODULES, ignore_errors=True)
+        # It lists what was there.
+        (INSTALLED / "package.json").unlink(missing_ok=True)
         if step(["npm", "install", "--silent", "--no-package-lock", "--prefix", INSTALLED, *npm]):
             is_done("npm", npm)
 

@@ -63,18 +63,21 @@ def parse(description, peers):
     families = {family.__name__.rpartition(".")[2]: family for family in FAMILIES}
     parser.add_argument("--only", metavar="NAME[,NAME]", type=lambda names: names.split(","), default=names)
     parser.add_argument("--family", choices=families)
-    parser.add_argument("--messages", type=int, default=10_000, help="of the first scenario; others have up to 500")
+    parser.add_argument("--quick", action="store_true", help="no products of parameters, and few messages")
+    parser.add_argument("--messages", type=int, help="of compression's first scenario; others have up to 500")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--features", help="of our crate")
     options = parser.parse_args()
     if unknown := set(options.only) - set(names):
         parser.error(f"no such peer: {', '.join(unknown)}")
+    options.messages = options.messages or (100 if options.quick else 10_000)
     options.families = [families[options.family]] if options.family else FAMILIES
     return options
 
 
 def rows(peer, options):
     """One peer's part of the table."""
+    began = time.monotonic()
     try:
         peer.prepare(options.ours)
     except (OSError, subprocess.SubprocessError) as error:
@@ -89,4 +92,4 @@ def rows(peer, options):
         yield Row(peer, "", "", verdict=f"FAILED: {error!r}")
     finally:
         peer.stop()
-        print(f"{peer.name} is done", file=sys.stderr)
+        print(f"{peer.name} is done after {time.monotonic() - began:.0f} s", file=sys.stderr)

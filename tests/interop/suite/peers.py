@@ -143,7 +143,7 @@ STRICT_AND_IDLE = "strict about subprotocols, and idle"
 EAGER = "eager about subprotocols"
 # Answers any Close with 1000.
 ANSWERS_1000 = "answers 1000"
-# Tells of a Close without a code that there was none at all.
+# Tells of a Close without a code that it had one, or that there was none.
 KNOWS_NO_1005 = "knows no 1005"
 
 CHROMIUM = browser(
@@ -160,8 +160,23 @@ UNDICI = npm(
     "undici", "undici@8.12.4", "undici.js", "undici", roles=CLIENT, lacks=SETS_HEADERS, habits=(STRICT_AND_IDLE,)
 )
 WS = npm("ws", "ws@8.23.0", "ws.js", habits=(STRICT,))
-WS_8 = npm("ws, version 8", "ws-0.4@npm:ws@0.4.32", "ws_0.4.js", directory="ws-0.4", roles=CLIENT, lacks={**PLAIN, **CODED}, habits=(STRICT,))
-WEBSOCKET_8 = npm("websocket, version 8", "websocket@1.0.35", "websocket.js", roles=CLIENT, lacks={**PLAIN, **CODED}, habits=(STRICT, ANSWERS_1000, KNOWS_NO_1005))
+WS_8 = npm(
+    "ws-0.4",
+    "ws-0.4@npm:ws@0.4.32",
+    "ws_0.4.js",
+    directory="ws-0.4",
+    roles=CLIENT,
+    lacks={**PLAIN, **CODED},
+    habits=(STRICT, KNOWS_NO_1005),
+)
+WEBSOCKET_8 = npm(
+    "websocket",
+    "websocket@1.0.35",
+    "websocket.js",
+    roles=CLIENT,
+    lacks={**PLAIN, **CODED},
+    habits=(STRICT, ANSWERS_1000, KNOWS_NO_1005),
+)
 BUN = Peer(
     "bun",
     Needs(npm=("bun@1.4.5",), apt=NPM),

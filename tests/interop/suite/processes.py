@@ -67,4 +67,3 @@ class Process:
         for process in list(cls.running):
             process.terminate()
         os._exit(128 + number)
-
