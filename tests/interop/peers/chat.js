@@ -18,6 +18,13 @@ const errors = [];
 const REFUSED = /^WebSocket connection to 'ws:\/\/[^']*\/chat' failed: .*net::ERR_CONNECTION_REFUSED$/;
 let isAway = false;
 
+// However this ends, neither is to outlive it.
+process.on('SIGTERM', async () => {
+  server?.kill('SIGKILL');
+  await browser?.close();
+  process.exit();
+});
+
 // Returns where it listens.
 async function start(address) {
   server = spawn(CHAT, [address], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -77,7 +84,7 @@ obey(
   steps({
     async joins() {
       url = await start('127.0.0.1:0');
-      browser = await chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox'] });
+      browser = await chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox'], handleSIGTERM: false });
       const one = await open(url, { colorScheme: 'light' });
       const two = await open(url, { colorScheme: 'dark', viewport: { width: 390, height: 720 } });
       tabs = [one, two];

@@ -28,6 +28,8 @@ def rows(peer, options):
             raise Failure(told["error"])
         return "", ""
 
-    for name in STEPS:
-        yield scenes.play(peer, "chromium → sansocket", f"chat: {name}", lambda: step(name))
-    page.stop()
+    try:
+        for name in STEPS:
+            yield scenes.play(peer, "chromium → sansocket", f"chat: {name}", lambda: step(name))
+    finally:
+        page.stop()
