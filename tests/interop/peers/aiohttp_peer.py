@@ -20,10 +20,10 @@ async def receive(socket, record):
         if event.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             return event.data
         elif event.type == WSMsgType.PING:
-            record["pings"].append(event.data.decode())
+            record["pings"].append(event.data.decode(errors="replace"))
             await socket.pong(event.data)
         elif event.type == WSMsgType.PONG:
-            record["pongs"].append(event.data.decode())
+            record["pongs"].append(event.data.decode(errors="replace"))
         elif event.type == WSMsgType.CLOSE:
             # 0 stands for no code.
             record["closed"] = [event.data or 1005, event.extra]

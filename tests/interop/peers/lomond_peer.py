@@ -63,7 +63,7 @@ def visit(url, protocols, headers, compression, pings, send, fragments, close):
             record["received"].append(encode(event.text if event.name == "text" else event.data))
             go_on()
         elif event.name in ("ping", "pong"):
-            record[f"{event.name}s"].append(event.data.decode())
+            record[f"{event.name}s"].append(event.data.decode(errors="replace"))
         elif event.name in ("closing", "closed"):
             reason = event.reason.decode() if isinstance(event.reason, bytes) else event.reason
             record["closed"] = [event.code or 1005, reason or ""]

@@ -63,10 +63,10 @@ class Socket:
                     self.parts = []
                     return whole
             elif isinstance(event, Ping):
-                record["pings"].append(event.payload.decode())
+                record["pings"].append(event.payload.decode(errors="replace"))
                 await self.send(event.response())
             elif isinstance(event, Pong):
-                record["pongs"].append(event.payload.decode())
+                record["pongs"].append(event.payload.decode(errors="replace"))
             elif isinstance(event, CloseConnection):
                 record["closed"] = [event.code, event.reason or ""]
                 if self.connection.state is ConnectionState.REMOTE_CLOSING:

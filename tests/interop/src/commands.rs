@@ -121,6 +121,9 @@ pub struct Record {
     /// The Pongs' payloads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pongs: Option<Vec<String>>,
+    /// Whether a Ping of its own, behind those that it was told to send, was answered in kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<bool>,
     /// The Close that came: 1005 if it has no code, 1006 if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<(u16, String)>,

@@ -32,9 +32,7 @@ pub(crate) async fn visit(visit: Visit) -> Result<Record, Failure> {
     let mut record = opened(&socket);
     record.status = Some(response.status().get());
 
-    for ping in &visit.pings {
-        socket.ping(ping.as_bytes())?;
-    }
+    ping(&mut socket, &visit.pings)?;
     for content in &visit.send {
         send(&mut socket, &message(content)?, visit.fragments).await?;
         let Ok(Some(echo)) = socket.recv().await else { break };
@@ -47,7 +45,7 @@ pub(crate) async fn visit(visit: Visit) -> Result<Record, Failure> {
     Ok(record)
 }
 
-/// A server that receives and sends where it wants to. It is told of no Pings and Pongs.
+/// A server that receives and sends where it wants to.
 pub(crate) async fn host_a_stream(stream: TcpStream, host: Host) -> Result<Record, Failure> {
     let incoming = incoming(stream, &config(host.compression)).await?;
     let headers = Some(fields(incoming.request()));
@@ -59,9 +57,7 @@ pub(crate) async fn host_a_stream(stream: TcpStream, host: Host) -> Result<Recor
     let mut socket = incoming.accept(accept).await?;
     let mut record = Record { headers, ..opened(&socket) };
 
-    for ping in &host.pings {
-        socket.ping(ping.as_bytes())?;
-    }
+    ping(&mut socket, &host.pings)?;
     while let Ok(Some(message)) = socket.recv().await {
         record.received.push(content(&message));
         send(&mut socket, &message, host.fragments).await?;
@@ -196,11 +192,20 @@ async fn send(
     socket.finish(third).await
 }
 
+/// The Pongs go by in silence, but for that of a Ping that is measured.
+fn ping(socket: &mut WebSocket<TcpStream>, payloads: &[String]) -> Result<(), Error> {
+    for payload in payloads {
+        socket.ping(payload.as_bytes())?;
+    }
+    if payloads.is_empty() { Ok(()) } else { socket.probe() }
+}
+
 /// How it ended is in the record, also if that is an error.
 async fn listen_to_the_end(socket: &mut WebSocket<TcpStream>, record: &mut Record) {
     while let Ok(Some(message)) = socket.recv().await {
         record.received.push(content(&message));
     }
+    record.answered = Some(socket.connection().latency().is_some());
     if let Some(disconnect) = socket.disconnect() {
         closed(record, disconnect);
     }

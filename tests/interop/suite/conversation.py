@@ -131,7 +131,7 @@ def scenarios(client, server, quick):
     yield Scenario(
         "client: pings",
         {"pings": pings},
-        client={"pongs": pings},
+        client={"pongs": pings, "answered": True},
         server={"pings": pings},
         of_client="pings",
         show=lambda client, server: told(client, server, "pongs", "pings"),
@@ -140,7 +140,7 @@ def scenarios(client, server, quick):
         "server: pings",
         host={"pings": pings},
         client={"pings": pings},
-        server={"pongs": pings},
+        server={"pongs": pings, "answered": True},
         of_server="pings",
         show=lambda client, server: told(client, server, "pings", "pongs"),
     )
@@ -231,8 +231,12 @@ def said(peer, code, reason):
 
 def told(client, server, of_client, of_server):
     """Who saw the Pings, or Pongs."""
-    sides = [f"client: {of_client}"] * (of_client in client) + [f"server: {of_server}"] * (of_server in server)
-    return ", ".join(sides)
+    sides = [("client", client, of_client), ("server", server, of_server)]
+    seen = [f"{name}: {of}" for name, record, of in sides if of in record]
+    seen += [f"{name}: answered" for name, record, of in sides if of == "pongs" and record.get("answered")]
+    if not seen:
+        raise Failure("no side tells of them")
+    return ", ".join(seen)
 
 
 def ends(client, server):
@@ -323,7 +327,8 @@ def compare(peer, record, expected):
             is_right = seen == value
         else:
             is_there, seen = key in record, record.get(key)
-            is_right = seen == value
+            # Behind the Pings that it was told to send, we have one that is measured.
+            is_right = seen == value or key == "pings" and seen is not None and seen[: len(value)] == value
         if is_there and not is_right:
             raise Failure(f"{peer.name}: {key} {shortly(seen)}, not {shortly(value)}")
 
