@@ -1,13 +1,9 @@
-"""The peer `hypercorn`: an ASGI server that echoes, unless the path says otherwise.
-
-Commands come as lines of JSON, and each is answered with one.
-"""
+"""The peer `hypercorn`: an ASGI server that echoes, unless the path says otherwise."""
 
 import asyncio
-import json
 import socket
-import sys
 
+from commands import obey
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.protocol.ws_stream import Handshake
@@ -85,16 +81,5 @@ class Server:
         return await asyncio.wait_for(self.report, 10)
 
 
-async def main():
-    server = Server()
-    commands = {"listen": server.listen, "report": server.tell}
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        rest = json.loads(line)
-        try:
-            answer = await commands[rest.pop("command")](**rest)
-        except Exception as error:
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
-
-
-asyncio.run(main())
+server = Server()
+asyncio.run(obey({"listen": server.listen, "report": server.tell}))
