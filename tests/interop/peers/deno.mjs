@@ -36,7 +36,7 @@ obey({
           else if (close) socket.close(close.code, close.reason);
         };
         socket.onerror = () => {};
-        socket.onclose = ({ code, reason, wasClean }) => resolve({ ...record, closed: [code, reason], clean: wasClean });
+        socket.onclose = ({ code, reason, wasClean: clean }) => resolve({ ...record, closed: [code, reason], clean });
         return response;
       };
       server = Deno.serve({ hostname: '127.0.0.1', port: 0, onListen() {} }, handle);

@@ -28,7 +28,7 @@
       };
       // Why, it does not tell; that it is over, comes next.
       socket.onerror = () => {};
-      socket.onclose = ({ code, reason, wasClean }) => resolve({ ...record, closed: [code, reason], clean: wasClean });
+      socket.onclose = ({ code, reason, wasClean: clean }) => resolve({ ...record, closed: [code, reason], clean });
     });
   }
 

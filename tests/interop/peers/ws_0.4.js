@@ -1,8 +1,8 @@
 // The client `ws` of 2014, speaking version 8.
 //
-// Unless they are asked for, it is kept from the two things that it has of its own. Its key is the version and a clock,
-// `8-1234567890123`, of which only `13-…` has a key's 16 bytes: the clock is given a digit more. And what it sends for
-// an origin is a host.
+// Unless they are asked for, it is kept from two things of its own. Its key is the version and a clock,
+// `8-1234567890123`, of which only `13-…` has a key's 16 bytes: the clock is given a digit more. And what it sends
+// for an origin is a host.
 'use strict';
 
 const WebSocket = require('ws-0.4');

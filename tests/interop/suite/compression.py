@@ -1,4 +1,4 @@
-"""Compression: both sides are told what to agree upon, and what RFC 7692 makes of it is compared with what each says."""
+"""Compression: both sides are told what to agree upon; what RFC 7692 makes of it is compared with what each says."""
 
 import dataclasses
 import itertools

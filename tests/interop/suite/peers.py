@@ -97,7 +97,7 @@ NODE_PROGRAM = NODE_MODULES / "node/bin/node"
 
 
 def python(name, package, **rest):
-    module, version = package.split("==")
+    module, _ = package.split("==")
     command = [PYTHON, HERE / f"peers/{name}_peer.py"]
     ask = [PYTHON, "-c", f"from importlib.metadata import version; print(version({module!r}))"]
     return Peer(name, Needs(pip=(package,)), command, ask, **rest)
