@@ -1,38 +1,38 @@
 // The peer Chromium, headless: a page of its own, from a server of its own, that is a client of our server.
 'use strict';
 
-const fs = require('node:fs');
-const http = require('node:http');
-const path = require('node:path');
 const { chromium } = require('playwright-core');
 const obey = require('./commands.js');
-
-const SCRIPT = fs.readFileSync(path.join(__dirname, 'conversation.js'));
+const serve = require('./page.js');
 
 async function open() {
-  const web = http.createServer(({ url }, response) => {
-    const [type, body] =
-      url === '/conversation.js'
-        ? ['text/javascript', SCRIPT]
-        : ['text/html', '<!doctype html><link rel="icon" href="data:,"><script src="conversation.js"></script>'];
-    response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(body);
-  });
-  await new Promise((resolve) => web.listen(0, '127.0.0.1', resolve));
+  const url = await serve();
   const browser = await chromium.launch({ executablePath: process.argv[2], args: ['--no-sandbox'] });
   const page = await browser.newPage();
   const errors = [];
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   page.on('pageerror', (error) => errors.push(String(error)));
-  await page.goto(`http://127.0.0.1:${web.address().port}/`);
-  return { browser, page, errors };
+  await page.goto(url);
+  return { page, errors };
 }
 
 const opened = open();
 
 obey({
-  async version() {
-    const { browser } = await opened;
-    return { version: browser.version() };
+  async ready() {
+    await opened;
+    return {};
+  },
+
+  async visit(command) {
+    const { page, errors } = await opened;
+    const record = await page.evaluate(
+      (command) => visit(new WebSocket(command.url, command.protocols), command),
+      command,
+    );
+    const [logged] = errors.splice(0);
+    // What it logs of an opening handshake that failed is no news.
+    return { ...record, error: record.opened ? logged : undefined };
   },
 
   async client({ url, messages, seed }) {

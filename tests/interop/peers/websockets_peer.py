@@ -1,26 +1,17 @@
-"""The peer `websockets`: a client of our server, or an echo server. A quarter of what it sends goes in fragments.
-
-Commands come as lines of JSON, and each is answered with one.
-"""
+"""The peer `websockets`: a client of our server, or an echo server. A quarter of what it sends goes in fragments."""
 
 import asyncio
-import collections
-import json
-import random
-import sys
 import types
 import zlib
 
+from commands import obey
+from messages import MEBIBYTE, cut, decode, encode, exchange
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.extensions import permessage_deflate
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-MEBIBYTE = 1 << 20
-LONG = 100_000
-WORDS = ["temperature", "naïve", "日本語", "🦀", "null", "0.25", "north", "…"]
-AHEAD = 64
 # What does not become shorter is a little longer when it is compressed, and that is what counts here.
 MAX_SIZE = 2 * MEBIBYTE
 
@@ -54,69 +45,8 @@ def decompressobj(wbits):
 permessage_deflate.zlib = types.SimpleNamespace(**{**vars(zlib), "decompressobj": decompressobj})
 
 
-def random_messages(count, seed):
-    """Random messages, of the sorts that compressors meet, one in 500 of 1 MiB."""
-    rng = random.Random(seed)
-    below = rng.randrange
-
-    def noise(most):
-        return rng.randbytes(below(most))
-
-    def repetitive(length):
-        period = "".join(rng.choices("".join(map(chr, range(32, 127))), k=1 + below(40)))
-        return (period * (length // len(period) + 1))[:length]
-
-    def text():
-        records = [
-            {"id": below(10_000), "name": rng.choice(WORDS), "value": below(1000) / 1000} for _ in range(1 + below(20))
-        ]
-        return json.dumps(records, ensure_ascii=False)
-
-    def collage(length):
-        """Some bytes of noise, then some from further up, and so on: matches of every length and distance."""
-        data = bytearray()
-        while len(data) < length:
-            data += noise(30)
-            # Up to twice the largest window, mostly near.
-            start = max(0, len(data) - 1 - below(1 << below(17)))
-            data += data[start : start + below(300)]
-        return bytes(data[:length])
-
-    for index in range(1, count + 1):
-        if index % 500 == 250:
-            yield repetitive(MEBIBYTE) if below(2) == 0 else collage(MEBIBYTE)
-            continue
-        sort = below(100)
-        if sort < 2:
-            yield b""
-        elif sort < 4:
-            yield ""
-        elif sort < 14:
-            yield noise(64)
-        elif sort < 25:
-            yield repetitive(30)
-        elif sort < 60:
-            yield text()
-        elif sort < 65:
-            yield text().encode()
-        elif sort < 73:
-            yield repetitive(below(8000))
-        elif sort < 80:
-            yield repetitive(below(8000)).encode()
-        elif sort < 95:
-            yield noise(4000)
-        elif sort < 96:
-            yield noise(LONG)
-        else:
-            yield collage(below(LONG))
-
-
-async def send(socket, message, index):
-    if index % 4 == 0:
-        quarter, half = len(message) // 4, len(message) // 2
-        await socket.send([message[:quarter], message[quarter:half], message[half:]])
-    else:
-        await socket.send(message)
+async def put(socket, message, in_fragments):
+    await socket.send(cut(message) if in_fragments else message)
 
 
 def agreed(socket):
@@ -126,59 +56,108 @@ def agreed(socket):
 async def client(url, params, messages, seed):
     extensions = None if params is None else [ClientPerMessageDeflateFactory(**params)]
     async with connect(url, compression=None, extensions=extensions, max_size=MAX_SIZE, proxy=None) as socket:
-        ahead = collections.deque()
-        room = asyncio.Semaphore(AHEAD)
 
-        async def talk():
-            for index, message in enumerate(random_messages(messages, seed), 1):
-                await room.acquire()
-                ahead.append(message)
-                await send(socket, message, index)
-
-        done, error = 0, None
-        async with asyncio.TaskGroup() as tasks:
-            talking = tasks.create_task(talk())
+        async def receive():
             try:
-                while done < messages and error is None:
-                    echo = await socket.recv()
-                    # `bytes` and `str` are never equal.
-                    if echo == ahead.popleft():
-                        done += 1
-                        room.release()
-                    else:
-                        error = f"message {done + 1} came back differently"
-            except ConnectionClosed as closed:
-                error = f"{closed} after {done} messages"
-            if error is not None:
-                talking.cancel()
+                return await socket.recv()
+            except ConnectionClosed:
+                return None
+
+        told = await exchange(messages, seed, lambda message, index: put(socket, message, index % 4 == 0), receive)
         await socket.close()
-        if error is None and socket.close_code != 1000:
-            error = f"closed with {socket.close_code}"
-        return {"agreed": agreed(socket), "messages": done, "error": error}
+        if told["error"] is None and socket.close_code != 1000:
+            told["error"] = f"closed with {socket.close_code}"
+        return {"agreed": agreed(socket), **told}
+
+
+async def visit(url, protocols, headers, compression, pings, send, fragments, close):
+    record = {"opened": False, "received": []}
+    options = {"subprotocols": protocols or None, "additional_headers": headers, "max_size": MAX_SIZE, "proxy": None}
+    try:
+        socket = await connect(url, compression="deflate" if compression else None, **options)
+    except InvalidStatus as refused:
+        response = refused.response
+        return {**record, "status": response.status_code, "body": response.body.decode()}
+    record.update(opened=True, protocol=socket.subprotocol or "", agreed=agreed(socket), pongs=[])
+    try:
+        waiters = [(payload, await socket.ping(payload)) for payload in pings]
+        for message in map(decode, send):
+            await put(socket, message, fragments)
+            record["received"].append(encode(await socket.recv()))
+        for payload, waiter in waiters:
+            await waiter
+            record["pongs"].append(payload)
+        if close is None:
+            await socket.recv()
+        else:
+            await socket.close(**close)
+    except ConnectionClosed:
+        pass
+    await socket.wait_closed()
+    return {**record, "closed": closed(socket)}
+
+
+def closed(socket):
+    """The Close that came."""
+    frame = socket.protocol.close_rcvd
+    return [1006, ""] if frame is None else [frame.code, frame.reason]
 
 
 class Server:
     """An echo server for one connection."""
 
-    async def listen(self, params):
+    async def serve(self, handle, **options):
         self.report = asyncio.get_running_loop().create_future()
-        extensions = None if params is None else [ServerPerMessageDeflateFactory(**params)]
-        self.server = await serve(
-            self.echo, "127.0.0.1", 0, compression=None, extensions=extensions, max_size=MAX_SIZE
-        )
+        self.server = await serve(handle, "127.0.0.1", 0, max_size=MAX_SIZE, **options)
         return {"port": self.server.sockets[0].getsockname()[1]}
+
+    async def listen(self, params):
+        extensions = None if params is None else [ServerPerMessageDeflateFactory(**params)]
+        return await self.serve(self.echo, compression=None, extensions=extensions)
 
     async def echo(self, socket):
         count, error = 0, None
         try:
             async for message in socket:
                 count += 1
-                await send(socket, message, count)
+                await put(socket, message, count % 4 == 0)
         except ConnectionClosed as closed:
             error = str(closed)
         if error is None and socket.close_code != 1000:
             error = f"closed with {socket.close_code}"
         self.report.set_result({"agreed": agreed(socket), "messages": count, "error": error})
+
+    async def host(self, protocols, refuse, compression, pings, fragments, close):
+        def judge(socket, request):
+            if refuse:
+                headers = fields(request)
+                self.report.set_result({"opened": False, "headers": headers})
+                return socket.respond(refuse["status"], refuse["body"])
+
+        def choose(socket, offers):
+            return next((offer for offer in offers if offer in protocols), None)
+
+        async def converse(socket):
+            record = {"opened": True, "headers": fields(socket.request), "protocol": socket.subprotocol or ""}
+            record.update(agreed=agreed(socket), received=[], pongs=[])
+            try:
+                waiters = [(payload, await socket.ping(payload)) for payload in pings]
+                async for message in socket:
+                    record["received"].append(encode(message))
+                    await put(socket, message, fragments)
+                    for payload, waiter in waiters:
+                        await waiter
+                        record["pongs"].append(payload)
+                    waiters = []
+                    if close is not None:
+                        await socket.close(**close)
+            except ConnectionClosed:
+                pass
+            await socket.wait_closed()
+            self.report.set_result({**record, "closed": closed(socket)})
+
+        options = {"process_request": judge, "select_subprotocol": choose}
+        return await self.serve(converse, compression="deflate" if compression else None, **options)
 
     async def tell(self):
         report = await self.report
@@ -187,16 +166,11 @@ class Server:
         return report
 
 
-async def main():
-    server = Server()
-    commands = {"client": client, "listen": server.listen, "report": server.tell}
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        rest = json.loads(line)
-        try:
-            answer = await commands[rest.pop("command")](**rest)
-        except Exception as error:
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+def fields(request):
+    return {name.lower(): value for name, value in request.headers.raw_items()}
 
 
-asyncio.run(main())
+server = Server()
+asyncio.run(
+    obey({"client": client, "listen": server.listen, "visit": visit, "host": server.host, "report": server.tell})
+)

@@ -1,9 +1,9 @@
 //! The client: sends messages to an echo server, several at a time, and compares what comes back.
 
-use core::error::Error;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use sansocket_interop::commands::Failure;
 use sansocket_tokio::{ClientRequest, CloseCode, Config, WebSocket, connect_on};
 use tokio::net::TcpStream;
 
@@ -15,12 +15,7 @@ use crate::report::{Counted, Report, Wire, describe};
 const MESSAGES_AHEAD: usize = 64;
 const BYTES_AHEAD: usize = 64 << 10;
 
-pub(crate) async fn run(
-    url: &str,
-    config: &Config,
-    messages: usize,
-    seed: u64,
-) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(url: &str, config: &Config, messages: usize, seed: u64) -> Result<(), Failure> {
     let request = ClientRequest::new(url)?;
     let stream = TcpStream::connect((request.host(), request.port())).await?;
     stream.set_nodelay(true)?;
@@ -45,7 +40,7 @@ pub(crate) async fn run(
 async fn converse(
     socket: &mut WebSocket<Counted<TcpStream>>,
     mut messages: Messages,
-) -> Result<usize, Box<dyn Error>> {
+) -> Result<usize, Failure> {
     let (mut ahead, mut bytes_ahead) = (VecDeque::new(), 0);
     let (mut done, mut payload) = (0, 0);
     loop {

@@ -6,26 +6,31 @@
 //! `peer client --url ws://127.0.0.1:9001 [--messages N] [--seed S] [COMPRESSION]` sends random messages to an
 //! echo server, compares what comes back, and prints one line. It fails if anything differs.
 //!
+//! `peer obey [--surface handler|stream]` does what it is told by the family `conversation`.
+//!
 //! COMPRESSION is any of `--no-compression`, `--server-no-context-takeover`, `--client-no-context-takeover`,
-//! `--server-max-window-bits N`, `--client-max-window-bits N`, `--level N`, `--min-size N` (0 by default).
+//! `--server-max-window-bits N`, `--client-max-window-bits N`, `--level N`, `--min-size N` (0 by default),
+//! `--offer-deflate-frame`.
 
 mod client;
+mod conversation;
 mod messages;
 mod report;
 mod server;
 
-use core::error::Error;
-
+use sansocket_interop::commands::{Failure, obey};
 use sansocket_tokio::extension::WindowBits;
 use sansocket_tokio::{Compression, Config};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failure> {
     let options = Options::parse()?;
     let config = Config::new().compression(options.compression);
     match options.role {
         Role::Server => server::run(&options.address, config, options.pieces).await,
         Role::Client => client::run(&options.url, &config, options.messages, options.seed).await,
+        Role::Obey if options.stream => obey(conversation::visit, conversation::host_a_stream).await,
+        Role::Obey => obey(conversation::visit, conversation::host_a_handler).await,
     }
 }
 
@@ -36,12 +41,14 @@ struct Options {
     url: String,
     messages: usize,
     seed: u64,
+    stream: bool,
     compression: Option<Compression>,
 }
 
 enum Role {
     Server,
     Client,
+    Obey,
 }
 
 impl Options {
@@ -51,7 +58,8 @@ impl Options {
         let role = match args.next()? {
             Some(Value(role)) if role == "server" => Role::Server,
             Some(Value(role)) if role == "client" => Role::Client,
-            _ => return Err("`server` or `client` comes first".into()),
+            Some(Value(role)) if role == "obey" => Role::Obey,
+            _ => return Err("`server`, `client` or `obey` comes first".into()),
         };
         let mut options = Self {
             role,
@@ -60,6 +68,7 @@ impl Options {
             url: "ws://127.0.0.1:9001".into(),
             messages: 500,
             seed: 1,
+            stream: false,
             compression: None,
         };
         let (mut on, mut compression) = (true, Compression::new().min_size(0));
@@ -70,6 +79,13 @@ impl Options {
                 Long("url") => options.url = args.value()?.string()?,
                 Long("messages") => options.messages = args.value()?.parse()?,
                 Long("seed") => options.seed = args.value()?.parse()?,
+                Long("surface") => {
+                    options.stream = match args.value()?.string()?.as_str() {
+                        "handler" => false,
+                        "stream" => true,
+                        _ => return Err("`handler` or `stream`".into()),
+                    }
+                }
                 Long("no-compression") => on = false,
                 Long("server-no-context-takeover") => {
                     compression = compression.server_no_context_takeover(true);
@@ -83,6 +99,7 @@ impl Options {
                 Long("client-max-window-bits") => {
                     compression = compression.client_max_window_bits(window(&mut args)?);
                 }
+                Long("offer-deflate-frame") => compression = compression.offer_deflate_frame(true),
                 Long("level") => compression = compression.level(args.value()?.parse()?),
                 Long("min-size") => compression = compression.min_size(args.value()?.parse()?),
                 _ => return Err(arg.unexpected()),

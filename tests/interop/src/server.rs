@@ -3,6 +3,7 @@
 use core::error::Error;
 use std::sync::Arc;
 
+use sansocket_interop::commands::Failure;
 use sansocket_tokio::{Config, Disconnect, Handler, Message, Outcome, Reply, serve_connection};
 use tokio::net::TcpListener;
 
@@ -11,7 +12,7 @@ use crate::report::{Counted, Report, Wire, describe};
 /// With `--pieces`, longer binary messages than this are echoed in three.
 const WHOLE: usize = 100;
 
-pub(crate) async fn run(address: &str, config: Config, pieces: bool) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(address: &str, config: Config, pieces: bool) -> Result<(), Failure> {
     let listener = TcpListener::bind(address).await?;
     println!("ws://{}", listener.local_addr()?);
     loop {
