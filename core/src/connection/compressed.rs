@@ -35,6 +35,9 @@ impl Connection {
 
     /// Begins a message that is sent in pieces as [`begin`](Self::begin) does, and never compresses it.
     ///
+    /// Of use towards peers that take a control frame between compressed pieces for one of them, against RFC
+    /// 7692 §6.1: a Ping of the keepalive is enough. Cowboy does up to 2.18, and Python's wsproto up to 1.3.
+    ///
     /// # Errors
     /// [`SendError`].
     pub fn begin_plain(&mut self, kind: Kind) -> Result<(), SendError> {
