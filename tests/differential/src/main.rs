@@ -4,6 +4,7 @@ mod compare;
 mod generate;
 mod known;
 mod minimise;
+mod parting;
 mod peer;
 mod stream;
 mod verdict;

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::compare::{Parting, Reason, explain};
+use crate::compare::{Reason, explain};
+use crate::parting::Parting;
 use crate::peer::Peer;
 use crate::stream::{Frame, Stream, mask};
 
@@ -15,6 +16,7 @@ pub(crate) fn minimise(peer: &mut Peer, stream: &Stream) -> io::Result<Box<Parti
             if candidate.bytes.len() <= best.stream.bytes.len()
                 && let Some(parting) = unknown(peer, &candidate)?
                 && parting.stream != best.stream
+                && parting.is_like(&best)
             {
                 best = parting;
                 break;

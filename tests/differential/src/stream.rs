@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use sansocket::Role;
 use sansocket::extension::Negotiated;
+use sansocket_tests::compressed::RSV1;
 
 /// The end that receives a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +57,15 @@ impl Stream {
         Self { setup: self.setup, bytes: self.bytes[..end].to_vec() }
     }
 
-    /// With zeros at its end, so that its last frame is whole; none if that would take too many.
-    pub(crate) fn completed(&self) -> Option<Self> {
+    /// With zeros at its end, so that its last frame is whole, or at least its header, if that would take too many.
+    pub(crate) fn completed(&self) -> Self {
         let mut stream = self.clone();
-        loop {
-            let Some(last) = stream.frames().pop().filter(|last| !last.whole) else { return Some(stream) };
+        while let Some(last) = stream.frames().pop().filter(|last| !last.whole) {
             let missing = last.declared.saturating_sub(last.payload.len() as u64).max(1);
-            let missing = usize::try_from(missing).ok().filter(|missing| *missing < MOST)?;
+            let Some(missing) = usize::try_from(missing).ok().filter(|missing| *missing < MOST) else { break };
             stream.bytes.resize(stream.bytes.len() + missing, 0);
         }
+        stream
     }
 }
 
@@ -102,9 +103,13 @@ impl Frame {
         self.first & 0x80 != 0
     }
 
-    /// RSV1 to RSV3.
-    pub(crate) fn reserved(&self) -> u8 {
-        self.first & 0x70
+    pub(crate) fn rsv1(&self) -> bool {
+        self.first & RSV1 != 0
+    }
+
+    /// Its length could have been told in fewer bytes.
+    pub(crate) fn is_too_long_a_header(&self) -> bool {
+        matches!((self.short, self.declared), (126, 0..=125) | (127, 0..=0xFFFF))
     }
 
     pub(crate) fn opcode(&self) -> u8 {
