@@ -2,6 +2,7 @@
 
 use std::io;
 
+use sansocket::Role;
 use sansocket_tests::pair::Dice;
 
 use crate::generate;
@@ -18,11 +19,18 @@ const BATCH: u64 = 250;
 /// After so many differences that nothing explains, there is no need for more.
 const ENOUGH: usize = 5;
 
+/// So many streams have every difference among them that is known.
+const MANY: u64 = 500_000;
+
 /// What came of it.
+#[derive(Default)]
 pub(crate) struct Comparison {
     pub(crate) streams: u64,
+    /// Those to a client, the others being to a server.
+    pub(crate) to_clients: u64,
+    pub(crate) compressed: u64,
     pub(crate) bytes: usize,
-    pub(crate) messages: usize,
+    pub(crate) events: usize,
     pub(crate) agreed: u64,
     /// One of the two judges a frame before all of it is there; then they agree.
     pub(crate) sooner: u64,
@@ -40,22 +48,26 @@ pub(crate) enum Reason {
 }
 
 impl Comparison {
-    pub(crate) fn run(peer: &mut Peer, streams: u64, seed: u64) -> io::Result<Self> {
+    /// So many streams, beginning with the one of this number.
+    pub(crate) fn run(peer: &mut Peer, streams: u64, seed: u64, first: u64) -> io::Result<Self> {
         let known = known::of(&peer.name).map(|known| (known, 0)).collect();
-        let mut comparison =
-            Self { streams: 0, bytes: 0, messages: 0, agreed: 0, sooner: 0, known, failures: Vec::new() };
-        let mut numbers = 0..;
+        let mut comparison = Self { known, ..Self::default() };
+        let mut numbered = (first..)
+            .map(|number| (number, Dice::new(Dice::new(seed).roll() ^ Dice::new(number).roll())))
+            .map(|(number, mut dice)| (number, generate::stream(&mut dice), dice));
         while comparison.streams < streams && comparison.failures.len() < ENOUGH {
             let most = usize::try_from((streams - comparison.streams).min(BATCH)).unwrap_or(usize::MAX);
-            let batch: Vec<_> = (&mut numbers)
-                .map(|number| (number, Dice::new(Dice::new(seed).roll() ^ Dice::new(number).roll())))
-                .map(|(number, mut dice)| (number, generate::stream(&mut dice), dice))
-                .filter(|(_, stream, _)| peer.takes(stream))
-                .take(most)
-                .collect();
+            let batch = numbered.by_ref().filter(|(_, stream, _)| peer.takes(stream)).take(most).collect();
             comparison.batch(peer, batch)?;
         }
         Ok(comparison)
+    }
+
+    /// What is wrong. In many streams, each of the known differences must have occurred.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let stale = self.known.iter().filter(|(_, count)| *count == 0 && self.streams >= MANY);
+        let stale = stale.map(|(known, _)| format!("a known difference that did not occur: {}", known.what));
+        self.failures.iter().cloned().chain(stale).collect()
     }
 
     fn batch(&mut self, peer: &mut Peer, batch: Vec<(u64, Stream, Dice)>) -> io::Result<()> {
@@ -68,7 +80,9 @@ impl Comparison {
             }
             self.streams += 1;
             self.bytes += stream.bytes.len();
-            self.messages += verdict.events.len();
+            self.events += verdict.events.len();
+            self.to_clients += u64::from(stream.setup.role == Role::Client);
+            self.compressed += u64::from(stream.setup.compression.is_some());
             numbers.push(number);
             streams.push(stream);
             expected.push(verdict);
@@ -81,16 +95,6 @@ impl Comparison {
             match reason {
                 Reason::Sooner => self.sooner += 1,
                 Reason::Known(known) => self.known[known].1 += 1,
-                Reason::Unknown(ref p) if std::env::var_os("CATS").is_some() => {
-                    let last = p.frames.last();
-                    let cat = format!("CAT {:?} | {:?} | {:?} | {:?} | whole {:?} | evs {}", p.fault.map(|f| format!("{f:?}").split(|c: char| !c.is_alphanumeric()).next().unwrap().to_string()), p.ours.end, p.theirs.end, last.map(|l| format!("{:08b}", l.first)), last.map(|l| l.whole), if p.ours.events == p.theirs.events { "same" } else if p.ours.begins(&p.theirs) { "theirs more" } else if p.theirs.begins(&p.ours) { "ours more" } else { "other" });
-                    let f = std::env::var("CATS").unwrap();
-                    if f.len() > 2 && cat.contains(&f) && self.failures.len() < 4 {
-                    let parting = minimise(peer, &streams[i])?;
-                    self.failures.push(format!("stream {}, {cat} at its shortest: {parting}", numbers[i]));
-                    }
-                    eprintln!("{cat}");
-                }
                 Reason::Unknown(_) if self.failures.len() < ENOUGH => {
                     let parting = minimise(peer, &streams[i])?;
                     self.failures.push(format!("stream {}, at its shortest: {parting}", numbers[i]));

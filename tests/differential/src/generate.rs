@@ -273,9 +273,9 @@ fn content(dice: &mut Dice, opcode: u8) -> Vec<u8> {
         240..360 => dice.below(126),
         360..380 => 120 + dice.below(20),
         380..396 => dice.below(1000),
-        396 => 65_530 + dice.below(10),
-        397 => dice.below(100_000),
-        _ => dice.below(10_000),
+        396 if one_in(dice, 4) => 65_530 + dice.below(10),
+        397 if one_in(dice, 4) => dice.below(100_000),
+        _ => dice.below(5000),
     };
     match (opcode, dice.below(3)) {
         (_, 0) => json(dice, len),
@@ -327,7 +327,8 @@ fn blocks(dice: &mut Dice, window: usize, content: &[u8]) -> Vec<u8> {
             _ => {
                 let back = dice.pick(&[1, 2, 30, window - 1, window, window + 1, 2 * window]).min(32_768);
                 let long = 3 + dice.below(256);
-                writer.stored(false, &noise(dice, 40)).fixed(last).repeat(long, back).end();
+                let before = dice.pick(&[40, 40, 600, 4200]);
+                writer.stored(false, &noise(dice, before)).fixed(last).repeat(long, back).end();
             }
         }
         if last && one_in(dice, 2) {

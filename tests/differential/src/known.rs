@@ -1,7 +1,10 @@
 //! Where peers differ from us, and who is right.
 
+use core::fmt;
+
 use sansocket::ProtocolError as Fault;
 use sansocket_tests::inflate;
+use sansocket_tests::wire::{CLOSE, CONTINUATION, TEXT};
 
 use crate::parting::Parting;
 use crate::verdict::{End, Kind};
@@ -24,12 +27,21 @@ pub(crate) enum Right {
     Both,
 }
 
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "ours",
+            Self::Both => "either",
+        })
+    }
+}
+
 /// Those of a peer. The first that applies explains a difference.
 pub(crate) fn of(peer: &str) -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().filter(move |known| known.peer == peer)
 }
 
-static KNOWN: [Known; 21] = [
+static KNOWN: [Known; 34] = [
     Known {
         peer: "websockets",
         what: "takes a length that is not in its shortest form",
@@ -59,7 +71,7 @@ static KNOWN: [Known; 21] = [
         applies: |p| {
             p.last().is_control()
                 && p.open().is_some()
-                && p.last().declared < p.stream.setup.max_message.into()
+                && p.last().declared <= p.stream.setup.max_message.into()
                 && (p.only_they_fail_with(1009) || p.they_fail_with(1009))
         },
     },
@@ -116,21 +128,21 @@ static KNOWN: [Known; 21] = [
         what: "drops what is behind a block that ends a stream",
         section: "RFC 7692 §7.2.3.4",
         right: Right::Ours,
-        applies: |p| p.deflated().last && p.deflated().finals,
+        applies: ends_a_stream,
     },
     Known {
         peer: "websockets",
         what: "is out of step behind a compressed message of no bytes, or with its last four",
         section: "RFC 7692 §7.2.1",
         right: Right::Both,
-        applies: |p| p.deflated().last && p.deflated().out_of_step,
+        applies: out_of_step,
     },
     Known {
         peer: "websockets",
         what: "has another opinion of a repetition from outside the window",
         section: "RFC 7692 §7.1.2",
         right: Right::Both,
-        applies: |p| p.deflated().last && p.deflated().far,
+        applies: far_back,
     },
     Known {
         peer: "wsproto",
@@ -183,21 +195,135 @@ static KNOWN: [Known; 21] = [
         what: "drops what is behind a block that ends a stream",
         section: "RFC 7692 §7.2.3.4",
         right: Right::Ours,
-        applies: |p| p.deflated().last && p.deflated().finals,
+        applies: ends_a_stream,
     },
     Known {
         peer: "wsproto",
         what: "is out of step behind a compressed message of no bytes, or with its last four",
         section: "RFC 7692 §7.2.1",
         right: Right::Both,
-        applies: |p| p.deflated().last && p.deflated().out_of_step,
+        applies: out_of_step,
     },
     Known {
         peer: "wsproto",
         what: "has another opinion of a repetition from outside the window",
         section: "RFC 7692 §7.1.2",
         right: Right::Both,
-        applies: |p| p.deflated().last && p.deflated().far,
+        applies: far_back,
+    },
+    Known {
+        peer: "cowboy",
+        what: "inflates a control frame between the fragments of a compressed message",
+        section: "RFC 6455 §5.4, RFC 7692 §6.1",
+        right: Right::Ours,
+        applies: |p| p.deflated().interrupted,
+    },
+    Known {
+        peer: "cowboy",
+        what: "lets RSV1 of a continuation pass",
+        section: "RFC 7692 §6.1",
+        right: Right::Ours,
+        applies: |p| p.fault == Some(Fault::ReservedBits) && p.last().opcode() == CONTINUATION && p.they_go_on(),
+    },
+    Known {
+        peer: "cowboy",
+        what: "crashes at RSV1 of a control frame, or lets it pass if that is empty",
+        section: "RFC 6455 §5.2, §7.1.7",
+        right: Right::Ours,
+        applies: |p| {
+            let is_empty = p.last().payload.is_empty();
+            p.fault == Some(Fault::ReservedBits)
+                && p.last().is_control()
+                && (p.they_fail_with(0) || (is_empty && p.they_go_on()))
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "takes the reason of a Close for the rest of the character that a fragment ends in",
+        section: "RFC 6455 §5.4, §5.5.1",
+        right: Right::Ours,
+        applies: |p| {
+            p.last().opcode() == CLOSE
+                && p.open().is_some_and(|first| first.opcode() == TEXT)
+                && (p.only_they_fail_with(1007) || p.only_they_fail_with(0))
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "takes text that ends within a character if the last frame of a compressed message is empty",
+        section: "RFC 6455 §8.1",
+        right: Right::Ours,
+        applies: |p| {
+            let is_empty = p.last().payload.is_empty() && p.last().opcode() == CONTINUATION;
+            p.fault == Some(Fault::InvalidUtf8) && p.deflated().last && is_empty && p.they_go_on()
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "looks at its limit before it looks at what is in the frame: 1009",
+        section: "RFC 6455 §7.4.1",
+        right: Right::Both,
+        applies: |p| p.they_fail_with(1009) && p.last().declared > p.stream.setup.max_message.into(),
+    },
+    Known {
+        peer: "cowboy",
+        what: "crashes when compressed data is corrupt: no Close",
+        section: "RFC 6455 §7.1.7",
+        right: Right::Both,
+        applies: |p| {
+            matches!(p.fault, Some(Fault::CorruptDeflate | Fault::InvalidUtf8))
+                && p.deflated().fault.is_some()
+                && p.they_fail_with(0)
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "does not know the close codes 1012 to 1014",
+        section: "RFC 6455 §11.7",
+        right: Right::Ours,
+        applies: |p| {
+            p.last().opcode() == CLOSE
+                && matches!(p.last().payload[..], [0x03, 0xF4..=0xF6, ..])
+                && p.theirs.end == End::Failed(1002)
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "does not count what is inflated",
+        section: "RFC 6455 §10.4",
+        right: Right::Both,
+        applies: |p| {
+            let is_too_big = matches!(p.fault, Some(Fault::MessageTooBig { .. }));
+            is_too_big && p.deflated().last && p.they_go_on()
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "takes a compressed message that stops short, or at least does not get to what is wrong with it",
+        section: "RFC 7692 §7.2.2",
+        right: Right::Ours,
+        applies: stops_short,
+    },
+    Known {
+        peer: "cowboy",
+        what: "drops what is behind a block that ends a stream",
+        section: "RFC 7692 §7.2.3.4",
+        right: Right::Ours,
+        applies: ends_a_stream,
+    },
+    Known {
+        peer: "cowboy",
+        what: "is out of step behind a compressed message of no bytes, or with its last four",
+        section: "RFC 7692 §7.2.1",
+        right: Right::Both,
+        applies: out_of_step,
+    },
+    Known {
+        peer: "cowboy",
+        what: "has another opinion of a repetition from outside the window",
+        section: "RFC 7692 §7.1.2",
+        right: Right::Both,
+        applies: far_back,
     },
 ];
 
@@ -207,6 +333,18 @@ fn stops_short(p: &Parting) -> bool {
         && matches!(fault, Some(inflate::Fault::Cut | inflate::Fault::Malformed))
         && p.last().fin()
         && p.they_go_on()
+}
+
+fn ends_a_stream(p: &Parting) -> bool {
+    p.deflated().last && p.deflated().finals
+}
+
+fn out_of_step(p: &Parting) -> bool {
+    p.deflated().last && p.deflated().out_of_step
+}
+
+fn far_back(p: &Parting) -> bool {
+    p.deflated().last && p.deflated().far
 }
 
 fn third_of_a_surrogate(p: &Parting) -> bool {

@@ -56,7 +56,7 @@ impl Parting {
         open
     }
 
-    /// They took something for good that we did not, or some of it.
+    /// They took something for good that we did not, whatever they made of it then.
     pub(crate) fn they_go_on(&self) -> bool {
         matches!(self.ours.end, End::Failed(_)) && self.ours.begins(&self.theirs)
     }

@@ -35,6 +35,8 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
     /// Where the frame is in the stream.
     pub(crate) range: Range<usize>,
+    /// All of its header is there.
+    pub(crate) has_header: bool,
     /// All of it is there.
     pub(crate) whole: bool,
 }
@@ -61,7 +63,7 @@ impl Stream {
     pub(crate) fn completed(&self) -> Self {
         let mut stream = self.clone();
         while let Some(last) = stream.frames().pop().filter(|last| !last.whole) {
-            let missing = last.declared.saturating_sub(last.payload.len() as u64).max(1);
+            let missing = if last.has_header { last.declared - last.payload.len() as u64 } else { 1 };
             let Some(missing) = usize::try_from(missing).ok().filter(|missing| *missing < MOST) else { break };
             stream.bytes.resize(stream.bytes.len() + missing, 0);
         }
@@ -92,11 +94,12 @@ impl Frame {
         let key = all.get(2 + extended..key_end).and_then(|key| key.try_into().ok());
         let payload = all.get(key_end..).unwrap_or_default();
         let len = usize::try_from(declared).unwrap_or(usize::MAX).min(payload.len());
-        let whole = all.len() >= key_end && len as u64 == declared;
+        let has_header = all.len() >= key_end.max(2);
+        let whole = has_header && len as u64 == declared;
         let mut payload = payload[..len].to_vec();
         mask(&mut payload, key);
         let end = (start + key_end + len).min(bytes.len());
-        Self { first: all[0], short, declared, key, payload, range: start..end, whole }
+        Self { first: all[0], short, declared, key, payload, range: start..end, has_header, whole }
     }
 
     pub(crate) fn fin(&self) -> bool {
