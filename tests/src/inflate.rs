@@ -160,6 +160,12 @@ impl Naive {
         result
     }
 
+    /// Whether this can be the beginning of the next message's payload.
+    pub fn accepts(&self, payload: &[u8]) -> bool {
+        let read = self.clone().read(payload, payload.len() + 1);
+        !matches!(read, Err(Fault::TooFar | Fault::Malformed))
+    }
+
     /// Nothing before may be repeated.
     pub fn reset(&mut self) {
         self.begin = self.output.len();

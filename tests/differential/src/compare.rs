@@ -42,6 +42,8 @@ pub(crate) struct Comparison {
 
 /// Why two verdicts differ.
 pub(crate) enum Reason {
+    /// They do not.
+    Agreed,
     Sooner,
     Known(usize),
     Unknown(Box<Parting>),
@@ -93,6 +95,7 @@ impl Comparison {
         let reasons = explain(peer, differing.iter().map(|i| &streams[*i]))?;
         for (i, reason) in differing.into_iter().zip(reasons) {
             match reason {
+                Reason::Agreed => self.failures.push(format!("stream {}: another verdict now", numbers[i])),
                 Reason::Sooner => self.sooner += 1,
                 Reason::Known(known) => self.known[known].1 += 1,
                 Reason::Unknown(_) if self.failures.len() < ENOUGH => {
@@ -135,25 +138,24 @@ fn beginnings(stream: &Stream, into: &mut Vec<Stream>) {
 }
 
 fn reason(peer: &Peer, candidates: Vec<(Verdict, Stream)>) -> Reason {
-    let last = candidates.len() - 1;
-    for (i, (theirs, stream)) in candidates.into_iter().enumerate() {
-        // If all of its last frame were there, they would agree.
-        let is_sooner = i == last;
+    for (theirs, stream) in candidates {
         let (ours, fault) = ours(&stream.setup, [&stream.bytes[..]]);
         if ours == theirs {
             continue;
         }
         let frames = stream.frames();
+        // If all of it were there, they would agree; or it is too long for that.
+        let is_part = frames.last().is_some_and(|last| !last.whole);
         let is_open = (ours.end == End::Open && ours.begins(&theirs))
             || (theirs.end == End::Open && theirs.begins(&ours));
         let parting = Parting { stream, frames, ours, fault, theirs };
         return match known::of(&peer.name).position(|known| (known.applies)(&parting)) {
             Some(known) => Reason::Known(known),
-            None if is_sooner && is_open => Reason::Sooner,
+            None if is_part && is_open => Reason::Sooner,
             None => Reason::Unknown(Box::new(parting)),
         };
     }
-    Reason::Sooner
+    Reason::Agreed
 }
 
 /// The stream in some pieces.

@@ -40,7 +40,8 @@ fn setup(dice: &mut Dice) -> Setup {
 }
 
 fn compression(dice: &mut Dice) -> Negotiated {
-    let mut bits = || WindowBits::new(dice.pick(&[8, 9, 9, 10, 11, 12, 13, 14, 15, 15, 15])).unwrap_or(WindowBits::MAX);
+    let mut bits =
+        || WindowBits::new(dice.pick(&[8, 9, 9, 10, 11, 12, 13, 14, 15, 15, 15])).unwrap_or(WindowBits::MAX);
     let mut agreed = PER_MESSAGE;
     (agreed.server_max_window_bits, agreed.client_max_window_bits) = (bits(), bits());
     agreed.server_no_context_takeover = one_in(dice, 3);
@@ -105,7 +106,8 @@ impl<'d> Generator<'d> {
                 Role::Server => (agreed.client_max_window_bits, agreed.client_no_context_takeover),
                 Role::Client => (agreed.server_max_window_bits, agreed.server_no_context_takeover),
             };
-            let strategy = dice.pick(&[Strategy::Default, Strategy::Default, Strategy::HuffmanOnly, Strategy::Rle]);
+            let strategy =
+                dice.pick(&[Strategy::Default, Strategy::Default, Strategy::HuffmanOnly, Strategy::Rle]);
             let params = Params::new().window(window).level(dice.pick(&[0, 1, 6, 9])).strategy(strategy);
             Sender { deflater: Deflater::new(&params), window: 1 << window.get(), anew }
         });
@@ -237,10 +239,12 @@ impl<'d> Generator<'d> {
             6 => draft.form = self.dice.pick(&[Some(126), Some(127)]),
             7 => {
                 let near = draft.payload.len() as u64;
-                draft.declared = Some(self.dice.pick(&[near + 1, near.saturating_sub(1), near + 300, 0, 125, 126]));
+                draft.declared =
+                    Some(self.dice.pick(&[near + 1, near.saturating_sub(1), near + 300, 0, 125, 126]));
             }
             8 => {
-                let huge = [1 << 63, u64::MAX, (1 << 63) - 1, 1 << 32, 1 << 31, (1 << 20) + 1, 1 << 20, 0x1_0000];
+                let huge =
+                    [1 << 63, u64::MAX, (1 << 63) - 1, 1 << 32, 1 << 31, (1 << 20) + 1, 1 << 20, 0x1_0000];
                 draft.declared = Some(self.dice.pick(&huge));
             }
             9 => damage(self.dice, &mut draft.payload),
@@ -308,8 +312,20 @@ fn text(dice: &mut Dice, most: usize) -> Vec<u8> {
 /// Puts something into `text` that is not UTF-8 (RFC 3629), in most cases.
 fn spoil(dice: &mut Dice, text: &mut Vec<u8>) {
     const BAD: [&[u8]; 14] = [
-        b"\x80", b"\xBF", b"\xC0\x80", b"\xC1\xBF", b"\xE0\x80\x80", b"\xE0\x9F\xBF", b"\xED\xA0\x80", b"\xED\xBF\xBF",
-        b"\xF0\x8F\xBF\xBF", b"\xF4\x90\x80\x80", b"\xF5\x80\x80\x80", b"\xFF", b"\xE2\x82", b"\xF0\x9F\x92",
+        b"\x80",
+        b"\xBF",
+        b"\xC0\x80",
+        b"\xC1\xBF",
+        b"\xE0\x80\x80",
+        b"\xE0\x9F\xBF",
+        b"\xED\xA0\x80",
+        b"\xED\xBF\xBF",
+        b"\xF0\x8F\xBF\xBF",
+        b"\xF4\x90\x80\x80",
+        b"\xF5\x80\x80\x80",
+        b"\xFF",
+        b"\xE2\x82",
+        b"\xF0\x9F\x92",
     ];
     let bad = dice.pick(&BAD);
     let at = if one_in(dice, 3) { text.len() } else { dice.below(text.len() + 1) };
@@ -327,7 +343,7 @@ fn blocks(dice: &mut Dice, window: usize, content: &[u8]) -> Vec<u8> {
             _ => {
                 let back = dice.pick(&[1, 2, 30, window - 1, window, window + 1, 2 * window]).min(32_768);
                 let long = 3 + dice.below(256);
-                let before = dice.pick(&[40, 40, 600, 4200]);
+                let before = dice.pick(&[0, 0, 40, 600, 4200]);
                 writer.stored(false, &noise(dice, before)).fixed(last).repeat(long, back).end();
             }
         }

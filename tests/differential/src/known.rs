@@ -41,7 +41,7 @@ pub(crate) fn of(peer: &str) -> impl Iterator<Item = &'static Known> {
     KNOWN.iter().filter(move |known| known.peer == peer)
 }
 
-static KNOWN: [Known; 34] = [
+static KNOWN: [Known; 37] = [
     Known {
         peer: "websockets",
         what: "takes a length that is not in its shortest form",
@@ -55,16 +55,6 @@ static KNOWN: [Known; 34] = [
     },
     Known {
         peer: "websockets",
-        what: "looks at its limit before it looks at the rest of the header, or what is in the frame: 1009",
-        section: "RFC 6455 §7.4.1",
-        right: Right::Both,
-        applies: |p| {
-            let is_long = p.last().declared > p.stream.setup.max_message.into();
-            p.they_fail_with(1009) && (is_long || p.deflated().last)
-        },
-    },
-    Known {
-        peer: "websockets",
         what: "counts a control frame with the message that it stands in: 1009",
         section: "RFC 6455 §5.4",
         right: Right::Ours,
@@ -74,6 +64,23 @@ static KNOWN: [Known; 34] = [
                 && p.last().declared <= p.stream.setup.max_message.into()
                 && (p.only_they_fail_with(1009) || p.they_fail_with(1009))
         },
+    },
+    Known {
+        peer: "websockets",
+        what: "looks at its limit before it looks at the rest of the header, or what is in the frame: 1009",
+        section: "RFC 6455 §7.4.1",
+        right: Right::Both,
+        applies: |p| {
+            let is_long = p.last().declared > p.stream.setup.max_message.into();
+            p.they_fail_with(1009) && (is_long || p.open().is_some() || p.deflated().last)
+        },
+    },
+    Known {
+        peer: "websockets",
+        what: "counts the bytes of a compressed message as they come",
+        section: "RFC 6455 §10.4",
+        right: Right::Both,
+        applies: counts_compressed,
     },
     Known {
         peer: "websockets",
@@ -223,7 +230,9 @@ static KNOWN: [Known; 34] = [
         what: "lets RSV1 of a continuation pass",
         section: "RFC 7692 §6.1",
         right: Right::Ours,
-        applies: |p| p.fault == Some(Fault::ReservedBits) && p.last().opcode() == CONTINUATION && p.they_go_on(),
+        applies: |p| {
+            p.fault == Some(Fault::ReservedBits) && p.last().opcode() == CONTINUATION && p.they_go_on()
+        },
     },
     Known {
         peer: "cowboy",
@@ -289,7 +298,24 @@ static KNOWN: [Known; 34] = [
     },
     Known {
         peer: "cowboy",
-        what: "does not count what is inflated",
+        what: "counts a fragment when it is there, and has looked at its text by then: 1007",
+        section: "RFC 6455 §7.4.1",
+        right: Right::Both,
+        applies: |p| {
+            let is_too_big = matches!(p.fault, Some(Fault::MessageTooBig { .. }));
+            is_too_big && p.open().is_some() && p.they_fail_with(1007)
+        },
+    },
+    Known {
+        peer: "cowboy",
+        what: "counts the bytes of a compressed message as they come",
+        section: "RFC 6455 §10.4",
+        right: Right::Both,
+        applies: counts_compressed,
+    },
+    Known {
+        peer: "cowboy",
+        what: "does not count what a compressed message inflates to",
         section: "RFC 6455 §10.4",
         right: Right::Both,
         applies: |p| {
@@ -331,7 +357,6 @@ fn stops_short(p: &Parting) -> bool {
     let fault = p.deflated().fault;
     p.fault == Some(Fault::CorruptDeflate)
         && matches!(fault, Some(inflate::Fault::Cut | inflate::Fault::Malformed))
-        && p.last().fin()
         && p.they_go_on()
 }
 
@@ -347,9 +372,14 @@ fn far_back(p: &Parting) -> bool {
     p.deflated().last && p.deflated().far
 }
 
+fn counts_compressed(p: &Parting) -> bool {
+    let is_long = p.last().declared > p.stream.setup.max_message.into();
+    p.only_they_fail_with(1009) && is_long && p.deflated().last
+}
+
 fn third_of_a_surrogate(p: &Parting) -> bool {
     p.fault == Some(Fault::InvalidUtf8)
-        && matches!(p.last().payload[..], [.., 0xED, 0xA0..=0xBF] | [0xA0..=0xBF])
+        && matches!(p.message()[..], [.., 0xED, 0xA0..=0xBF])
         && !p.last().fin()
         && p.they_go_on()
 }

@@ -46,7 +46,9 @@ fn print_comparisons(compared: &[(&String, io::Result<(String, Comparison)>)]) -
     if compared.is_empty() {
         return 0;
     }
-    println!("| peer | version | to clients | to servers | compressed | MB | events | agreed | sooner | known | verdict |");
+    println!(
+        "| peer | version | to clients | to servers | compressed | MB | events | agreed | sooner | known | verdict |"
+    );
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|");
     let (mut known, mut problems) = (String::new(), Vec::new());
     for (name, result) in compared {
@@ -89,7 +91,8 @@ fn print_rows(rows: io::Result<Option<(String, Vec<Row>)>>) -> usize {
     for row in &rows {
         let direction = if row.direction == Direction::Ours { "ours → zlib" } else { "zlib → ours" };
         let context = if row.anew { "anew" } else { "taken over" };
-        let verdict = row.failure.as_ref().map_or_else(|| "ok".into(), |failure| format!("FAILED: {failure}"));
+        let verdict =
+            row.failure.as_ref().map_or_else(|| "ok".into(), |failure| format!("FAILED: {failure}"));
         print!("| {direction} | {} | {context} | {} | ", row.window, row.messages);
         println!("{} | {} | {verdict} |", row.bytes, row.deflated);
     }

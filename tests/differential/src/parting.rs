@@ -3,6 +3,8 @@
 use core::fmt;
 use core::mem::discriminant;
 
+use sansocket::deflate::Inflater;
+use sansocket::extension::WindowBits;
 use sansocket::{ProtocolError, Role};
 use sansocket_tests::inflate::{Fault, Naive, TAIL};
 use sansocket_tests::wire::CONTINUATION;
@@ -31,7 +33,7 @@ pub(crate) struct Deflated {
     pub(crate) finals: bool,
     /// A repetition from outside the agreed window.
     pub(crate) far: bool,
-    /// The last message is no whole DEFLATE stream.
+    /// The last message is no whole DEFLATE stream, or not the beginning of one.
     pub(crate) fault: Option<Fault>,
     /// A control frame stood between fragments.
     pub(crate) interrupted: bool,
@@ -75,11 +77,43 @@ impl Parting {
             && self.theirs.end == End::Failed(code)
     }
 
+    /// What there is of the last data frame's message, inflated.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let mut inflater = Inflater::new(WindowBits::MAX);
+        let (mut message, mut compressed) = (Vec::new(), false);
+        for frame in self.frames.iter().filter(|frame| !frame.is_control()) {
+            if frame.opcode() != CONTINUATION {
+                if compressed && (self.anew() || inflater.finish().is_err()) {
+                    inflater.reset();
+                }
+                compressed = frame.rsv1();
+                message.clear();
+            }
+            let mut rest = &frame.payload[..];
+            if !compressed {
+                message.extend(rest);
+                continue;
+            }
+            while let Ok(output @ [_, ..]) = inflater.inflate(&mut rest) {
+                message.extend(output);
+            }
+        }
+        message
+    }
+
+    /// The sender begins each message anew.
+    fn anew(&self) -> bool {
+        self.stream.setup.compression.is_some_and(|agreed| match self.stream.setup.role {
+            Role::Server => agreed.client_no_context_takeover,
+            Role::Client => agreed.server_no_context_takeover,
+        })
+    }
+
     pub(crate) fn deflated(&self) -> Deflated {
         let Some(agreed) = self.stream.setup.compression else { return Deflated::default() };
-        let (window, anew) = match self.stream.setup.role {
-            Role::Server => (agreed.client_max_window_bits, agreed.client_no_context_takeover),
-            Role::Client => (agreed.server_max_window_bits, agreed.server_no_context_takeover),
+        let window = match self.stream.setup.role {
+            Role::Server => agreed.client_max_window_bits,
+            Role::Client => agreed.server_max_window_bits,
         };
         let mut inflater = Naive::new(32_768);
         let mut seen = Deflated::default();
@@ -94,7 +128,7 @@ impl Parting {
             seen.last = if begins { frame.rsv1() } else { open.is_some() };
             if begins {
                 open = frame.rsv1().then(Vec::new);
-                if anew && frame.rsv1() {
+                if self.anew() && frame.rsv1() {
                     inflater = Naive::new(32_768);
                     seen = Deflated { last: true, interrupted: seen.interrupted, ..Deflated::default() };
                 }
@@ -108,7 +142,9 @@ impl Parting {
             }
         }
         if let Some(payload) = open {
-            seen.fault = inflater.message(&payload).err();
+            seen.fault = (!inflater.accepts(&payload)).then_some(Fault::Malformed);
+            // For what else it has to tell.
+            let _ = inflater.message(&payload);
         }
         seen.finals |= inflater.finals > 0;
         seen.far |= inflater.farthest > 1 << window.get();
@@ -118,7 +154,11 @@ impl Parting {
     /// The same kind of difference.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let kind = |parting: &Self| {
-            (parting.fault.as_ref().map(discriminant), discriminant(&parting.ours.end), parting.theirs.end.clone())
+            (
+                parting.fault.as_ref().map(discriminant),
+                discriminant(&parting.ours.end),
+                parting.theirs.end.clone(),
+            )
         };
         kind(self) == kind(other)
     }
@@ -139,7 +179,7 @@ impl fmt::Display for Parting {
             )?;
         }
         for frame in &self.frames {
-            let (first, rest) = (frame.first, &frame.payload[..frame.payload.len().min(400)]);
+            let (first, rest) = (frame.first, &frame.payload[..frame.payload.len().min(60)]);
             let key = if frame.key.is_some() { " masked" } else { "" };
             let part = if frame.whole { "" } else { ", not whole" };
             write!(f, "\n  {first:08b}{key} {} ({}{part}): {}", frame.declared, frame.short, hex(rest))?;

@@ -64,7 +64,9 @@ impl Stream {
         let mut stream = self.clone();
         while let Some(last) = stream.frames().pop().filter(|last| !last.whole) {
             let missing = if last.has_header { last.declared - last.payload.len() as u64 } else { 1 };
-            let Some(missing) = usize::try_from(missing).ok().filter(|missing| *missing < MOST) else { break };
+            let Some(missing) = usize::try_from(missing).ok().filter(|missing| *missing < MOST) else {
+                break;
+            };
             stream.bytes.resize(stream.bytes.len() + missing, 0);
         }
         stream

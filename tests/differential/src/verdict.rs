@@ -88,7 +88,10 @@ impl Event {
             Ours::Pong(payload) => (Kind::Pong, payload.to_vec()),
             Ours::Close(frame) => {
                 let code = frame.code().map(|code| code.get().to_be_bytes());
-                (Kind::Close, [code.as_ref().map_or(&[][..], |code| &code[..]), frame.reason().as_bytes()].concat())
+                (
+                    Kind::Close,
+                    [code.as_ref().map_or(&[][..], |code| &code[..]), frame.reason().as_bytes()].concat(),
+                )
             }
             _ => return None,
         };
@@ -109,7 +112,13 @@ impl Stream {
         };
         out.push(u8::from(setup.role == Role::Server));
         out.extend(setup.max_message.to_be_bytes());
-        out.extend([u8::from(setup.compression.is_some()), u8::from(remote.0), remote.1, u8::from(local.0), local.1]);
+        out.extend([
+            u8::from(setup.compression.is_some()),
+            u8::from(remote.0),
+            remote.1,
+            u8::from(local.0),
+            local.1,
+        ]);
         out.extend(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         out.extend(&self.bytes);
     }

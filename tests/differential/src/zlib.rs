@@ -61,11 +61,9 @@ impl Row {
         let level = u8::try_from(dice.below(10)).unwrap_or(6);
         let mem_level = dice.pick(&[1, 8, 9]);
         let (strategy, number) = dice.pick(&STRATEGIES);
-        let params =
-            Params::new().window(self.window).level(level).mem_level(mem_level).strategy(strategy);
+        let params = Params::new().window(self.window).level(level).mem_level(mem_level).strategy(strategy);
         let direction = if self.direction == Direction::Ours { b'i' } else { b'd' };
-        let mut batch =
-            vec![direction, 1, self.window.get(), u8::from(self.anew), level, mem_level, number];
+        let mut batch = vec![direction, 1, self.window.get(), u8::from(self.anew), level, mem_level, number];
         let messages = messages(dice, count);
         let mut deflater = Deflater::new(&params);
         for message in &messages {
