@@ -2,7 +2,7 @@
 
 A batch begins with what it is: `d` or `i`, whether to begin anew now, the bits of the window, whether to begin anew
 with each message, a level, a memory level and a strategy; then each with its length, messages or payloads. What is
-answered are the payloads or messages. What is no DEFLATE stream ends the process.
+answered are the payloads or messages, or what is wrong with one.
 """
 
 import random
@@ -14,7 +14,7 @@ import batches
 HEAD = struct.Struct(">cBBBBBB")
 TAIL = b"\x00\x00\xff\xff"
 # How much an inflater puts out in one step: only what is before that must be within its window.
-STEP = 64
+STEP = 16
 
 
 class Deflater:
@@ -56,7 +56,8 @@ class Inflater:
             rest = self.core.unconsumed_tail
         while len(message[-1]) == STEP:
             message.append(self.core.decompress(b"", STEP))
-        assert not self.core.eof and not self.core.unused_data
+        if self.core.eof:
+            raise zlib.error("a block that ends a stream")
         return b"".join(message)
 
 
@@ -73,7 +74,10 @@ def main():
             at += batches.LENGTH.size + length
             if anew:
                 codec.begin()
-            result = codec.message(batch[at - length : at])
+            try:
+                result = codec.message(batch[at - length : at])
+            except zlib.error as error:
+                result = f"zlib: {error}".encode()
             answer += [batches.LENGTH.pack(len(result)), result]
         batches.write(b"".join(answer))
 

@@ -254,7 +254,9 @@ static KNOWN: [Known; 37] = [
         applies: |p| {
             p.last().opcode() == CLOSE
                 && p.open().is_some_and(|first| first.opcode() == TEXT)
-                && (p.only_they_fail_with(1007) || p.only_they_fail_with(0))
+                && (p.only_they_fail_with(1007)
+                    || p.only_they_fail_with(0)
+                    || (p.fault == Some(Fault::InvalidCloseReason) && p.they_go_on()))
         },
     },
     Known {

@@ -87,8 +87,9 @@ impl Row {
                 }
             };
             if !same {
-                let at = self.messages + i;
-                return Err(io::Error::other(format!("message {at} of {} bytes, {params:?}", message.len())));
+                let (at, len) = (self.messages + i, message.len());
+                let instead = got[..got.len().min(60)].escape_ascii();
+                return Err(io::Error::other(format!("message {at} of {len} bytes, {params:?}: {instead}")));
             }
             self.bytes += message.len();
         }
