@@ -53,9 +53,9 @@ pub struct Naive {
     output: Vec<u8>,
     begin: usize,
     window: usize,
-    /// Blocks that end a stream, in what was read so far.
+    /// Blocks that end a stream, in all that was read, accepted or not.
     pub finals: usize,
-    /// The largest distance of a repetition, in what was read so far.
+    /// The largest distance of a repetition in it.
     pub farthest: usize,
 }
 

@@ -1,5 +1,5 @@
-"""The peer `websockets`, without its IO. What its connections do with frames is done here: messages are put together, and
-text is decoded, frame by frame."""
+"""The peer `websockets`, without its IO. What its connections do with frames is done here: messages are put together,
+and text is decoded, frame by frame."""
 
 import codecs
 import logging

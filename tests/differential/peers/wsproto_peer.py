@@ -1,4 +1,4 @@
-"""The peer `wsproto`: a connection behind its handshake, of an application that answers a Close and fails when told to."""
+"""The peer `wsproto`: a connection behind its handshake, of an application that answers a Close, and fails when told."""
 
 import wsproto
 from wsproto.connection import CLIENT, SERVER, Connection, ConnectionState

@@ -1,4 +1,4 @@
-"""The peer zlib, as Python has it: messages in, payloads out, and the reverse, one after the other with what came before.
+"""The peer zlib, as Python has it: messages in, payloads out, and the reverse, one after the other.
 
 A batch begins with what it is: `d` or `i`, whether to begin anew now, the bits of the window, whether to begin anew
 with each message, a level, a memory level and a strategy; then each with its length, messages or payloads. What is

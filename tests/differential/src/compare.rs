@@ -130,7 +130,8 @@ pub(crate) fn explain<'s>(
     Ok(reasons)
 }
 
-/// All beginnings of a stream in whole frames; then all of it, its last frame made whole; then all of it as it is.
+/// All beginnings of a stream in whole frames; then all of it, its last frame made whole; then all of it as
+/// it is.
 fn beginnings(stream: &Stream, into: &mut Vec<Stream>) {
     let frames = stream.frames();
     into.extend(frames.iter().filter(|frame| frame.whole).map(|frame| stream.up_to(frame.range.end)));

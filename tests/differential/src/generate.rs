@@ -1,4 +1,5 @@
-//! Random streams: messages, control frames and the end of a connection as they should be, then now and then a mistake.
+//! Random streams: messages, control frames and the end of a connection as they should be, then now and then
+//! a mistake.
 
 use sansocket::Role;
 use sansocket::deflate::{Deflater, Params, Strategy};
@@ -332,7 +333,8 @@ fn spoil(dice: &mut Dice, text: &mut Vec<u8>) {
     text.splice(at..at, bad.iter().copied());
 }
 
-/// Blocks such as no compressor of ours makes: some end a stream, some repeat what is as far back as it may be, or farther.
+/// Blocks such as no compressor of ours makes: some end a stream, some repeat what is as far back as it may
+/// be, or farther.
 fn blocks(dice: &mut Dice, window: usize, content: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     for _ in 0..=dice.below(3) {

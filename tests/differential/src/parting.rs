@@ -26,8 +26,8 @@ pub(crate) struct Parting {
 pub(crate) struct Deflated {
     /// The last frame is of a compressed message.
     pub(crate) last: bool,
-    /// A message of no bytes, or one whose last four were not taken off: with the four bytes that are put back, it is no
-    /// DEFLATE stream.
+    /// A message of no bytes, or one whose last four were not taken off: with the four bytes that are put
+    /// back, it is no DEFLATE stream.
     pub(crate) out_of_step: bool,
     /// A block that ends a stream (BFINAL).
     pub(crate) finals: bool,
@@ -49,11 +49,7 @@ impl Parting {
     pub(crate) fn open(&self) -> Option<&Frame> {
         let mut open = None;
         for frame in self.frames[..self.frames.len() - 1].iter().filter(|frame| !frame.is_control()) {
-            open = match open {
-                None if !frame.fin() => Some(frame),
-                Some(first) if !frame.fin() => Some(first),
-                _ => None,
-            };
+            open = if frame.fin() { None } else { open.or(Some(frame)) };
         }
         open
     }

@@ -59,7 +59,8 @@ impl Stream {
         Self { setup: self.setup, bytes: self.bytes[..end].to_vec() }
     }
 
-    /// With zeros at its end, so that its last frame is whole, or at least its header, if that would take too many.
+    /// With zeros at its end, so that its last frame is whole, or at least its header, if that would take too
+    /// many.
     pub(crate) fn completed(&self) -> Self {
         let mut stream = self.clone();
         while let Some(last) = stream.frames().pop().filter(|last| !last.whole) {

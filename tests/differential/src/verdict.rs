@@ -32,8 +32,8 @@ pub(crate) enum Kind {
     Close,
 }
 
-/// Where the connection is when the stream ends, with the code of the Close frame that was sent: 0 if there was none,
-/// or none in it.
+/// Where the connection is when the stream ends, with the code of the Close frame that was sent: 0 if there
+/// was none, or none in it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum End {
     Open,
