@@ -77,10 +77,16 @@ static KNOWN: [Known; 37] = [
     },
     Known {
         peer: "websockets",
-        what: "counts the bytes of a compressed message as they come",
+        what: "counts a compressed message as its bytes come, and at first not what zlib still holds",
         section: "RFC 6455 §10.4",
         right: Right::Both,
-        applies: counts_compressed,
+        applies: |p| {
+            let is_held = matches!(p.fault, Some(Fault::MessageTooBig { .. }))
+                && p.ours.events == p.theirs.events
+                && p.theirs.end == End::Open
+                && !p.last().fin();
+            counts_compressed(p) || (is_held && p.deflated().last)
+        },
     },
     Known {
         peer: "websockets",
