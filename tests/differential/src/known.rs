@@ -125,9 +125,7 @@ static KNOWN: [Known; 37] = [
         what: "sees that compressed data is corrupt before it sees what text came first: 1002",
         section: "RFC 6455 §8.1",
         right: Right::Both,
-        applies: |p| {
-            p.fault == Some(Fault::InvalidUtf8) && p.deflated().fault.is_some() && p.they_fail_with(1002)
-        },
+        applies: |p| p.fault == Some(Fault::InvalidUtf8) && p.deflated().last && p.they_fail_with(1002),
     },
     Known {
         peer: "websockets",
@@ -289,7 +287,7 @@ static KNOWN: [Known; 37] = [
         right: Right::Both,
         applies: |p| {
             matches!(p.fault, Some(Fault::CorruptDeflate | Fault::InvalidUtf8))
-                && p.deflated().fault.is_some()
+                && p.deflated().last
                 && p.they_fail_with(0)
         },
     },
