@@ -53,6 +53,10 @@ pub struct Naive {
     output: Vec<u8>,
     begin: usize,
     window: usize,
+    /// Blocks that end a stream, in all that was read, accepted or not.
+    pub finals: usize,
+    /// The largest distance of a repetition in it.
+    pub farthest: usize,
 }
 
 /// A message, and what it is made of.
@@ -134,7 +138,7 @@ impl Huffman {
 impl Naive {
     /// With a history of `window` bytes.
     pub fn new(window: usize) -> Self {
-        Self { output: Vec::new(), begin: 0, window }
+        Self { output: Vec::new(), begin: 0, window, finals: 0, farthest: 0 }
     }
 
     /// The next message. What is not accepted leaves no trace.
@@ -154,6 +158,12 @@ impl Naive {
             self.restore(before);
         }
         result
+    }
+
+    /// Whether this can be the beginning of the next message's payload.
+    pub fn accepts(&self, payload: &[u8]) -> bool {
+        let read = self.clone().read(payload, payload.len() + 1);
+        !matches!(read, Err(Fault::TooFar | Fault::Malformed))
     }
 
     /// Nothing before may be repeated.
@@ -185,6 +195,7 @@ impl Naive {
                 }
             }
             if last {
+                self.finals += 1;
                 bits.align();
                 self.begin = if FORGETS { self.output.len() } else { self.begin };
             }
@@ -235,6 +246,7 @@ impl Naive {
                         return Err(Fault::TooFar);
                     }
                     message.farthest = message.farthest.max(distance);
+                    self.farthest = self.farthest.max(distance);
                     message.looks_back |= at - distance < start;
                     (at..at + length).for_each(|at| self.output.push(self.output[at - distance]));
                 }
