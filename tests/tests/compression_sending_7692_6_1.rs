@@ -336,3 +336,47 @@ fn other_settings_hold_from_the_next_message_on_and_leave_what_was_agreed_upon()
         }
     }
 }
+
+#[test]
+fn a_message_is_compressed_once_for_all_connections_that_keep_no_context() {
+    for role in ROLES {
+        let text = "Hello, hello! ".repeat(3000);
+        // To be told from what the connection would make of it.
+        let ahead = Compression::new().level(0);
+        let prepared = Prepared::text(&text[..]).compressed(&ahead);
+        let small = Prepared::text(&text[..]).compressed(&ahead.server_max_window_bits(WindowBits::MIN));
+        let narrow = |mut agreed: Negotiated| {
+            agreed.server_max_window_bits = WindowBits::MIN;
+            agreed.client_max_window_bits = WindowBits::MIN;
+            agreed
+        };
+        for (agreement, message, is_ahead) in [
+            (anew(PER_MESSAGE), &prepared, true),
+            (anew(PER_MESSAGE), &small, true),
+            // What comes later may refer to it.
+            (PER_MESSAGE, &prepared, false),
+            // It may refer further back than the peer can.
+            (narrow(anew(PER_MESSAGE)), &prepared, false),
+            (narrow(anew(PER_MESSAGE)), &small, true),
+            (anew(PER_MESSAGE), &Prepared::text(&text[..]), false),
+        ] {
+            let (mut connection, mut peer) = start(role, ALL, agreement);
+            for _ in 0..2 {
+                connection.send_prepared(message).unwrap();
+                connection.send(TEXT).unwrap();
+                let got = peer.read(&mut connection);
+                assert!(got[0].inflated.bytes == text.as_bytes() && got[1].inflated.bytes == TEXT.as_bytes());
+                let payload = got[0].payload.as_ref().expect("it is compressed");
+                assert_eq!((got[0].frames, payload.len() > text.len()), (1, is_ahead));
+            }
+        }
+        // One that is no longer than the window refers no further back.
+        let (mut connection, mut peer) = start(role, ALL, narrow(anew(PER_MESSAGE)));
+        connection.send_prepared(&Prepared::text(TEXT).compressed(&ahead)).unwrap();
+        assert!(peer.one(&mut connection).payload.is_some_and(|payload| payload.len() > TEXT.len()));
+        // Whether it is compressed at all is the connection's own affair.
+        let (mut connection, mut peer) = start(role, Compression::new().text(false), anew(PER_MESSAGE));
+        connection.send_prepared(&prepared).unwrap();
+        assert!(peer.one(&mut connection).payload.is_none());
+    }
+}

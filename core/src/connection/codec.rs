@@ -167,6 +167,13 @@ impl Codec {
     }
 }
 
+impl Deflating {
+    /// The window, if each message stands for itself.
+    pub(super) fn window_without_context(&self) -> Option<WindowBits> {
+        (!self.takeover).then_some(self.params.window_bits())
+    }
+}
+
 /// Receiving.
 impl Codec {
     /// A data frame begins; says whether it is compressed.

@@ -10,6 +10,7 @@ use crate::compression::Compression;
 use crate::config::Delivery;
 use crate::deflate::Pool;
 use crate::error::{ProtocolError, SendError};
+use crate::extension::WindowBits;
 use crate::frame::{Header, Input, Opcode};
 use crate::message::{Kind, Message};
 use crate::outbox::{CHAIN, Head, Payload};
@@ -58,6 +59,11 @@ impl Connection {
 
     pub(super) fn wants_compressed_pieces(&mut self, kind: Kind) -> bool {
         Codec::of(&mut self.extras).is_some_and(|codec| codec.wants(kind, None) && codec.deflating.fragments)
+    }
+
+    /// The window of what is sent, if each message stands for itself.
+    pub(super) fn window_without_context(&mut self) -> Option<WindowBits> {
+        Codec::of(&mut self.extras).and_then(|codec| codec.deflating.window_without_context())
     }
 
     /// Queues a compressed message, or a piece of one, as one frame: some peers handle fragments of compressed

@@ -52,7 +52,14 @@ impl Connection {
         self.count_queued(payload.len(), true);
         #[cfg(feature = "deflate")]
         if self.wants_compressed(kind, payload.len()) {
-            self.queue_compressed(Head { rsv1: true, ..Head::new(opcode(kind)) }, payload);
+            let head = Head { rsv1: true, ..Head::new(opcode(kind)) };
+            match self.window_without_context().and_then(|window| message.deflated(window)) {
+                Some(deflated) => {
+                    let payload = Payload::Shared(deflated.clone());
+                    self.outbox.data(head, payload, usize::MAX, self.keys.as_deref_mut());
+                }
+                None => self.queue_compressed(head, payload),
+            }
             return Ok(());
         }
         self.queue_data(Head::new(opcode(kind)), Payload::Shared(payload.clone()));

@@ -15,7 +15,7 @@ use super::{deflate_frame, permessage_deflate};
 pub struct Settings {
     pub(super) server_no_context_takeover: bool,
     pub(super) client_no_context_takeover: bool,
-    pub(super) server_max_window_bits: WindowBits,
+    pub(crate) server_max_window_bits: WindowBits,
     pub(super) client_max_window_bits: WindowBits,
     accept_deflate_frame: bool,
     offer_deflate_frame: bool,

@@ -5,6 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflater;
+#[cfg(feature = "deflate")]
+use crate::extension::WindowBits;
+
 /// Text or binary (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -177,17 +184,58 @@ impl Data<'_> {
 pub struct Prepared {
     kind: Kind,
     payload: Bytes,
+    #[cfg(feature = "deflate")]
+    deflated: Option<Deflated>,
+}
+
+/// A payload that was compressed ahead, and refers to nothing before it.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Debug)]
+struct Deflated {
+    payload: Bytes,
+    window: WindowBits,
 }
 
 impl Prepared {
     /// A text message.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Text, payload: Bytes::from(text.into()) }
+        Self::new(Kind::Text, text.into().into())
     }
 
     /// A binary message.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Binary, payload: bytes.into() }
+        Self::new(Kind::Binary, bytes.into())
+    }
+
+    fn new(kind: Kind, payload: Bytes) -> Self {
+        Self {
+            kind,
+            payload,
+            #[cfg(feature = "deflate")]
+            deflated: None,
+        }
+    }
+
+    /// Compresses it once for all servers' connections that keep no context of what they send, as those of
+    /// [`Compression::shared`]; others go on compressing it each for itself, as what they send later may refer
+    /// to it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compressed(mut self, compression: &Compression) -> Self {
+        let window = compression.settings.server_max_window_bits;
+        let mut payload = Vec::new();
+        Deflater::new(&compression.params.window(window)).finish(&self.payload, &mut payload);
+        payload.shrink_to_fit();
+        self.deflated = Some(Deflated { payload: payload.into(), window });
+        self
+    }
+
+    /// What was compressed ahead, if it refers no further back than a window of this size.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflated(&self, window: WindowBits) -> Option<&Bytes> {
+        let deflated = self.deflated.as_ref()?;
+        let fits = deflated.window <= window || self.payload.len() <= 1 << window.get();
+        fits.then_some(&deflated.payload)
     }
 
     /// Text or binary.
@@ -204,6 +252,6 @@ impl Prepared {
 impl From<Message<'_>> for Prepared {
     /// Of an owned payload nothing is copied.
     fn from(message: Message<'_>) -> Self {
-        Self { kind: message.kind(), payload: Bytes::from(message.into_bytes()) }
+        Self::new(message.kind(), message.into_bytes().into())
     }
 }
