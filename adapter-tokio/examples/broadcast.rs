@@ -3,6 +3,8 @@
 use sansocket_tokio::{Address, Config, Handler, Message, Outcome, Prepared, Reply, serve};
 use std::sync::{Arc, Mutex};
 
+const POISONED: &str = "another guest panicked";
+
 #[derive(Clone, Default)]
 struct Guest(Arc<Mutex<Vec<Address<Prepared>>>>);
 
@@ -10,14 +12,15 @@ impl Handler for Guest {
     type Info = Prepared;
 
     fn open(&mut self, reply: &mut Reply<'_, Prepared>) -> Outcome {
-        self.0.lock().unwrap().push(reply.address());
+        self.0.lock().map_err(|_| POISONED)?.push(reply.address());
         Ok(())
     }
 
     fn message(&mut self, message: Message<'_>, _: &mut Reply<'_, Prepared>) -> Outcome {
         let line = Prepared::from(message);
+        let mut guests = self.0.lock().map_err(|_| POISONED)?;
         // Who is too slow misses it, and who has left is forgotten.
-        self.0.lock().unwrap().retain(|guest| guest.send(line.clone()).is_ok() || !guest.is_closed());
+        guests.retain(|guest| guest.send(line.clone()).is_ok() || !guest.is_closed());
         Ok(())
     }
 

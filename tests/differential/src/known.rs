@@ -115,10 +115,15 @@ static KNOWN: [Known; 37] = [
     },
     Known {
         peer: "websockets",
-        what: "fails with 1002 when compressed data is corrupt, 1007 here",
-        section: "RFC 7692 §7.2.2",
+        what: "fails with 1002 when compressed data is corrupt, 1007 here; at once, if a block has no code for its end",
+        section: "RFC 7692 §7.2.2, RFC 1951 §3.2.7",
         right: Right::Both,
-        applies: |p| p.fault == Some(Fault::CorruptDeflate) && p.they_fail_with(1002),
+        applies: |p| {
+            // miniz comes to it when the message ends, which no such block can.
+            let is_endless = p.deflated().last && p.deflated().fault == Some(inflate::Fault::Malformed);
+            (p.fault == Some(Fault::CorruptDeflate) && p.they_fail_with(1002))
+                || (is_endless && p.only_they_fail_with(1002))
+        },
     },
     Known {
         peer: "websockets",
