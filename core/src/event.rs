@@ -1,6 +1,7 @@
 //! What a connection tells its caller.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use core::fmt;
 
 use crate::close::CloseFrame;
@@ -79,9 +80,12 @@ pub enum Transport<'c> {
     Close(&'c Disconnect),
 }
 
-/// How a connection ended: the one terminal verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disconnect {
+/// How a connection ended: the one terminal verdict. It is as wide as a pointer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Disconnect(pub(crate) Box<Ending>);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
     pub(crate) cause: Cause,
     pub(crate) sent: Option<CloseFrame<'static>>,
     pub(crate) received: Option<CloseFrame<'static>>,
@@ -112,39 +116,39 @@ pub enum Cause {
 
 impl Disconnect {
     pub(crate) fn new(cause: Cause) -> Self {
-        Self { cause, sent: None, received: None, response: None }
+        Self(Box::new(Ending { cause, sent: None, received: None, response: None }))
     }
 
     /// What began it.
     pub fn cause(&self) -> &Cause {
-        &self.cause
+        &self.0.cause
     }
 
     /// The Close frame that this side sent, if any: none if it was queued and never went out.
     pub fn sent(&self) -> Option<&CloseFrame<'static>> {
-        self.sent.as_ref()
+        self.0.sent.as_ref()
     }
 
     /// The Close frame that came from the peer, if any.
     pub fn received(&self) -> Option<&CloseFrame<'static>> {
-        self.received.as_ref()
+        self.0.received.as_ref()
     }
 
     /// The server's response, if it rejected a client's request and its body did not end in time, so that
     /// there was no event.
     pub fn response(&self) -> Option<&Response> {
-        self.response.as_ref()
+        self.0.response.as_ref()
     }
 
     /// Whether the closing handshake was completed: both Close frames (§7.1.4).
     pub fn is_clean(&self) -> bool {
-        self.sent.is_some() && self.received.is_some()
+        self.0.sent.is_some() && self.0.received.is_some()
     }
 
     /// Whether this is an end in good order: a closing handshake, whatever its code, or an HTTP answer
     /// instead of a WebSocket.
     pub fn is_orderly(&self) -> bool {
-        matches!(self.cause, Cause::Closed(_) | Cause::Rejected(_))
+        matches!(self.0.cause, Cause::Closed(_) | Cause::Rejected(_))
     }
 }
 
@@ -155,13 +159,22 @@ impl From<Cause> for Disconnect {
     }
 }
 
+impl fmt::Debug for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ending { cause, sent, received, response } = &*self.0;
+        let mut debug = f.debug_struct("Disconnect");
+        debug.field("cause", cause).field("sent", sent).field("received", received);
+        debug.field("response", response).finish()
+    }
+}
+
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Closed(side) => {
                 let (side, frame) = match side {
-                    Side::Local => ("this side", &self.sent),
-                    Side::Remote => ("the peer", &self.received),
+                    Side::Local => ("this side", &self.0.sent),
+                    Side::Remote => ("the peer", &self.0.received),
                 };
                 write!(f, "closed by {side}: {}", frame.as_ref().unwrap_or(&CloseFrame::empty()))
             }
@@ -177,7 +190,7 @@ impl fmt::Display for Disconnect {
 
 impl core::error::Error for Disconnect {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Violation(error) => Some(error),
             Cause::Refused(refusal) => Some(refusal),
             Cause::Handshake(error) => Some(error),

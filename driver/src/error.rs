@@ -14,8 +14,8 @@ use crate::proxy::{InvalidProxy, ProxyError};
 pub enum Error {
     /// The byte stream failed.
     Io(std::io::Error),
-    /// The connection ended otherwise than by a closing handshake. Boxed, to keep results small.
-    Disconnected(Box<Disconnect>),
+    /// The connection ended otherwise than by a closing handshake.
+    Disconnected(Disconnect),
     /// The message was not queued.
     Send(SendError),
     /// A client's request was answered with something else than a WebSocket.
@@ -32,7 +32,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn disconnected(disconnect: &Disconnect) -> Self {
-        Self::Disconnected(Box::new(disconnect.clone()))
+        Self::Disconnected(disconnect.clone())
     }
 
     /// How the connection ended, if this is about that.

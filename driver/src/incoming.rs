@@ -149,6 +149,6 @@ fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {
     trace::ended(&disconnect);
     match disconnect.response() {
         Some(response) => Error::Rejected(Box::new(response.clone())),
-        None => Error::Disconnected(Box::new(disconnect)),
+        None => Error::Disconnected(disconnect),
     }
 }

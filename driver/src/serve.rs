@@ -117,7 +117,7 @@ where
 {
     let status = response.status();
     incoming.reject(response).await?;
-    Err(Error::Disconnected(Box::new(Disconnect::from(Cause::Rejected(status)))))
+    Err(Error::Disconnected(Cause::Rejected(status).into()))
 }
 
 /// A handler is never pinned.

@@ -1,8 +1,8 @@
 //! RFC 6455 §7.1.4, §7.1.5: how a connection ends, whatever stage it was in, and that there is one verdict.
 
 use sansocket::{
-    Agreed, Cause, CloseCode, CloseFrame, Config, Connection, Endpoint, Kind, Message, Prepared, Role,
-    SendError, State, Timer,
+    Agreed, Cause, CloseCode, CloseFrame, Config, Connection, Disconnect, Endpoint, Kind, Message, Prepared,
+    ProtocolError, Role, SendError, State, Timer,
 };
 use sansocket_tests::clock::{at, end};
 use sansocket_tests::wire::{self, CONTINUATION, PING, PONG, TEXT};
@@ -335,4 +335,15 @@ fn a_write_that_fails_leaves_nothing_to_write_and_an_end_to_wait_for_in_every_st
             }
         }
     }
+}
+
+#[test]
+fn an_end_is_small_and_an_error_and_tells_its_cause_where_that_trait_is_in_scope() {
+    // Which has a `cause` of its own, that a box would have.
+    use core::error::Error as _;
+    let end: Disconnect = Cause::Violation(ProtocolError::InvalidUtf8).into();
+    let cause: &Cause = end.cause();
+    assert_eq!(cause, &Cause::Violation(ProtocolError::InvalidUtf8));
+    assert_eq!(end.source().map(ToString::to_string), Some(ProtocolError::InvalidUtf8.to_string()));
+    assert_eq!(size_of_val(&end), size_of::<usize>());
 }

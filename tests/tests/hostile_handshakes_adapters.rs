@@ -46,7 +46,7 @@ async fn check(
 }
 
 /// How it ended, which may be that it never opened.
-fn end<T>(result: Result<T, Error>) -> Result<T, Box<Disconnect>> {
+fn end<T>(result: Result<T, Error>) -> Result<T, Disconnect> {
     result.map_err(|error| match error {
         Error::Disconnected(end) => end,
         other => panic!("{other}"),
@@ -79,7 +79,7 @@ async fn what_serves_a_hostile_request_is_told_why_it_was_refused<R: Adapter>() 
             let (tells, mut told) = mpsc::unbounded_channel();
             let served = R::serve_connection(other, config.clone(), Witness::new(tells));
             let program = async {
-                let end = end(served.await).unwrap_or_else(|end| *end);
+                let end = end(served.await).unwrap_or_else(|end| end);
                 (told.recv().await.unwrap(), Some(end))
             };
             check(&row, ask::<R>(Raw(one), &row), program).await;
@@ -95,7 +95,7 @@ async fn a_server_that_accepts_by_hand_is_told_why_a_hostile_request_was_refused
             let program = async {
                 let incoming = match end(R::incoming(other, &config).await) {
                     Ok(incoming) => incoming,
-                    Err(end) => return (Testimony::default(), Some(*end)),
+                    Err(end) => return (Testimony::default(), Some(end)),
                 };
                 let requests = vec![incoming.request().is_upgrade()];
                 match end(incoming.accept(Accept::new()).await) {
@@ -105,7 +105,7 @@ async fn a_server_that_accepts_by_hand_is_told_why_a_hostile_request_was_refused
                         let end = testimony.end();
                         (testimony, Some(end))
                     }
-                    Err(end) => (Testimony { requests, ..Testimony::default() }, Some(*end)),
+                    Err(end) => (Testimony { requests, ..Testimony::default() }, Some(end)),
                 }
             };
             check(&row, ask::<R>(Raw(one), &row), program).await;

@@ -1,7 +1,5 @@
 //! The end of a connection (RFC 6455 §7): the closing handshake, failures, timers, and the one verdict.
 
-use alloc::boxed::Box;
-
 use super::{Connection, Phase, Role};
 use crate::close::{CloseCode, CloseFrame};
 use crate::error::{ProtocolError, SendError};
@@ -42,14 +40,14 @@ impl Connection {
             self.begin_close(now, Cause::Closed(Side::Remote), echo);
         }
         if let Some(ending) = &mut self.ending {
-            ending.received = Some(frame.clone().into_owned());
+            ending.0.received = Some(frame.clone().into_owned());
             // The transport broke because the peer had said this.
-            if ending.cause == Cause::Lost {
-                ending.cause = Cause::Closed(Side::Remote);
+            if ending.0.cause == Cause::Lost {
+                ending.0.cause = Cause::Closed(Side::Remote);
             }
         }
         // Without a Close of ours on its way there is nothing to wait for.
-        if self.ending.as_ref().is_some_and(|ending| ending.sent.is_none()) {
+        if self.ending.as_ref().is_some_and(|ending| ending.0.sent.is_none()) {
             return self.conclude();
         }
         // §7.1.1: the server closes the TCP connection first, the client waits for that.
@@ -62,7 +60,7 @@ impl Connection {
             self.outbox.drop_waiting();
             self.begin_close(now, Cause::Violation(error), error.close_code().into());
         } else if let Some(ending) = &mut self.ending {
-            ending.cause = Cause::Violation(error);
+            ending.0.cause = Cause::Violation(error);
         }
         self.drain_as_is(now, true);
     }
@@ -113,7 +111,7 @@ impl Connection {
 
     /// Nothing more is received: what is queued is written, then this end closes the transport.
     pub(super) fn drain(&mut self, now: Instant, cause: Cause) {
-        self.ending.get_or_insert_with(|| Box::new(Disconnect::new(cause)));
+        self.ending.get_or_insert_with(|| Disconnect::new(cause));
         self.drain_as_is(now, true);
     }
 
@@ -123,9 +121,9 @@ impl Connection {
             return;
         }
         match &mut self.ending {
-            None => self.ending = Some(Box::new(Disconnect::new(cause))),
-            Some(ending) if matches!(ending.cause, Cause::Closed(_)) && !ending.is_clean() => {
-                ending.cause = cause;
+            None => self.ending = Some(Disconnect::new(cause)),
+            Some(ending) if matches!(ending.0.cause, Cause::Closed(_)) && !ending.is_clean() => {
+                ending.0.cause = cause;
             }
             Some(_) => {}
         }
@@ -136,7 +134,7 @@ impl Connection {
 
     /// The last step: the verdict stands.
     pub(super) fn conclude(&mut self) {
-        self.ending.get_or_insert_with(|| Box::new(Disconnect::new(Cause::Lost)));
+        self.ending.get_or_insert_with(|| Disconnect::new(Cause::Lost));
         self.phase = Phase::Closed;
         self.timers.stop();
         self.inbound.control = None;
@@ -162,7 +160,7 @@ impl Connection {
     pub(super) fn go_mute(&mut self, now: Instant) {
         match self.phase {
             Phase::Open => {
-                self.ending = Some(Box::new(Disconnect::new(Cause::Lost)));
+                self.ending = Some(Disconnect::new(Cause::Lost));
                 self.enter_closing(now);
             }
             Phase::Closing => self.forget_unsent(),
@@ -180,7 +178,7 @@ impl Connection {
         if self.outbox.len() > 0
             && let Some(ending) = &mut self.ending
         {
-            ending.sent = None;
+            ending.0.sent = None;
         }
     }
 
@@ -203,8 +201,8 @@ impl Connection {
         let len = frame.encode(&mut payload);
         self.outbox.last(Opcode::Close, &payload[..len], self.keys.as_deref_mut());
         let mut ending = Disconnect::new(cause);
-        ending.sent = Some(frame.into_owned());
-        self.ending = Some(Box::new(ending));
+        ending.0.sent = Some(frame.into_owned());
+        self.ending = Some(ending);
         self.enter_closing(now);
     }
 

@@ -106,7 +106,7 @@ pub struct Connection {
     pong: Option<Box<ControlPayload>>,
     extras: Option<Box<Extras>>,
     /// How it ended, from when it began to.
-    ending: Option<Box<Disconnect>>,
+    ending: Option<Disconnect>,
 }
 
 #[derive(Debug)]

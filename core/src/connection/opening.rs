@@ -95,7 +95,7 @@ impl Connection {
                 Some(response) => {
                     self.end(Cause::Rejected(response.status()));
                     if let Some(ending) = &mut self.ending {
-                        ending.response = Some(response);
+                        ending.0.response = Some(response);
                     }
                 }
                 None => self.end(cause),

@@ -32,7 +32,7 @@ impl Testimony {
         let end = socket.disconnect().expect("the end").clone();
         match told {
             None => assert!(end.is_orderly(), "{end}"),
-            Some(Error::Disconnected(told)) => assert_eq!((&*told, end.is_orderly()), (&end, false)),
+            Some(Error::Disconnected(told)) => assert_eq!((&told, end.is_orderly()), (&end, false)),
             Some(other) => panic!("{other}"),
         }
         self.ends.push(end);
