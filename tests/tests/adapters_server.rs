@@ -137,8 +137,9 @@ async fn a_request_that_comes_behind_the_shutdown_gets_503<R: Adapter>() {
     let Shutdown { aborted, .. } = ending.await;
     assert_eq!(aborted, 0);
     serving.await.unwrap();
+    // Those that came in before the end and went again, if not before that, too.
     while let Some(end) = ends.recv().await {
-        assert_eq!(end.cause(), &Cause::Closed(Side::Local), "of those that came in before the end");
+        assert!(matches!(end.cause(), Cause::Closed(Side::Local) | Cause::Lost), "{end:?}");
     }
 }
 
