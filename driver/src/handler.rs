@@ -40,7 +40,8 @@ pub trait Handler: Sized {
         async { Accept::new().into() }
     }
 
-    /// The WebSocket is open.
+    /// The WebSocket is open. The client does not know yet: what is sent here goes with the response, in one write,
+    /// and whoever this handler is made known to here misses nothing that the client causes from now on.
     ///
     /// # Errors
     /// Whatever the application cannot go on with.

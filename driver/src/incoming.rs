@@ -52,7 +52,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
     /// # Cancel safety
     /// Not safe: the stream is lost if this is dropped.
     pub async fn accept(self, accept: Accept) -> Result<WebSocket<I, T>, Error> {
-        self.accept_socket(accept).await.map(WebSocket::new)
+        let mut socket = self.accept_unwritten(accept).await?;
+        match poll_fn(|cx| socket.poll_flush(cx)).await {
+            Ok(()) => Ok(WebSocket::new(socket)),
+            Err(_) => Err(end(&mut socket)),
+        }
     }
 
     /// Answers with `response` and ends the stream behind it.
@@ -72,7 +76,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         self.socket.take_error().map_or(Ok(()), |error| Err(Error::Io(error)))
     }
 
-    pub(crate) async fn accept_socket(mut self, accept: Accept) -> Result<Socket<I, T>, Error> {
+    /// As [`accept`](Self::accept), but the response is queued, so that what is sent next goes with it.
+    pub(crate) async fn accept_unwritten(mut self, accept: Accept) -> Result<Socket<I, T>, Error> {
         let now = self.socket.now();
         if let Err(error) = self.socket.connection.accept(now, accept) {
             // The mistake is ours; the client should hear of it all the same.
@@ -84,13 +89,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
             finish(&mut self.socket).await;
             return Err(end(&mut self.socket));
         }
-        match poll_fn(|cx| self.socket.poll_flush(cx)).await {
-            Ok(()) => {
-                trace::opened(Role::Server, self.socket.connection.agreed());
-                Ok(self.socket)
-            }
-            Err(_) => Err(end(&mut self.socket)),
-        }
+        trace::opened(Role::Server, self.socket.connection.agreed());
+        Ok(self.socket)
     }
 }
 

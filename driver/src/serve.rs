@@ -101,7 +101,7 @@ where
     let request = incoming.request().clone();
     // Also what `init` does before it has a future.
     match guard_async(async { handler.init(request).await }).await {
-        Ok(Decision::Accept(accept)) => Ok((incoming.accept_socket(accept).await?, handler)),
+        Ok(Decision::Accept(accept)) => Ok((incoming.accept_unwritten(accept).await?, handler)),
         Ok(Decision::Respond(response)) => refuse(incoming, response).await,
         Err(panic) => {
             tell(&mut handler, &panic);

@@ -187,6 +187,18 @@ impl Grip {
         pipe.bytes.drain(..).collect()
     }
 
+    /// Takes the head of an HTTP response, and forgets all that was done until then.
+    pub fn take_head(&self) -> Vec<u8> {
+        let mut pipe = lock(&self.output);
+        wake(&mut pipe.writer);
+        let bytes = pipe.bytes.make_contiguous();
+        let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("it was written");
+        let head = pipe.bytes.drain(..end + 4).collect();
+        let written = pipe.bytes.iter().copied().collect();
+        lock(&self.script).log = Log { written, ..Log::default() };
+        head
+    }
+
     /// Wakes who waits to read.
     pub fn wake_reader(&self) {
         wake(&mut lock(&self.input).reader);

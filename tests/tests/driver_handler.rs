@@ -82,6 +82,33 @@ fn callbacks_come_in_order_and_close_comes_once_whatever_ends_the_connection() {
 }
 
 #[test]
+fn open_is_called_before_the_client_knows_and_what_it_sends_goes_with_the_response() {
+    let mut stage = Stage::new(CONFIG, Accept::new(), |call, reply| match call {
+        Call::Open => Ok(reply.send("hello")?),
+        _ => Ok(()),
+    });
+    stage.grip.on_write([Step::Wait]);
+    stage.grip.give(REQUEST);
+    assert!(stage.task.settle().is_pending());
+    assert_eq!(stage.notes.get(), ["init /chat true", "open"]);
+    assert!(stage.grip.take().is_empty());
+    stage.grip.wake_writer();
+    assert!(stage.task.settle().is_pending());
+    assert_eq!(stage.grip.log().writes.len(), 1);
+    assert!(stage.grip.take_head().starts_with(b"HTTP/1.1 101 "));
+    assert_eq!(stage.frames(), [(TEXT, b"hello".to_vec())]);
+}
+
+#[test]
+fn a_client_that_goes_before_it_has_the_response_was_open_to_the_handler() {
+    let mut stage = Stage::new(CONFIG, Accept::new(), idle);
+    stage.grip.fail_writes(0, ErrorKind::BrokenPipe);
+    stage.grip.give(REQUEST);
+    assert_eq!(stage.finish().cause(), &Cause::Lost);
+    assert_eq!(stage.notes.get(), ["init /chat true", "open", "close Lost"]);
+}
+
+#[test]
 fn an_error_in_any_callback_closes_with_1011_and_drops_what_follows() {
     for (at, frames) in [
         ("open", vec![]),

@@ -222,8 +222,9 @@ fn a_panic_leaves_other_connections_of_the_thread_as_they_were() {
     other.give(&[text("one")]);
     for _ in 0..20 {
         let mut faulty = Stage::open(compressed.clone(), |call, reply| {
+            let message = matches!(call, sansocket_tests::stage::Call::Message(_));
             echo(call, reply)?;
-            assert!(reply.buffered() == 0, "it has sent something");
+            assert!(!message, "it has sent something");
             Ok(())
         });
         faulty.give(&[text("a"), text("b")]);

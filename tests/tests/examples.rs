@@ -6,12 +6,17 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use sansocket::{
     ClientRequest, CloseCode, Config, Connection, Event, Input, Instant, Message, Seed, Transport,
 };
 
 const NOW: Instant = Instant::ORIGIN;
+
+/// An example that does nothing for so long never will.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The process of an example, until the end of a test.
 struct Example {
@@ -39,7 +44,7 @@ impl Example {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it is a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
         stream
     }
 
@@ -250,20 +255,26 @@ fn the_reconnecting_client_comes_back_when_its_server_does() {
         .spawn()
         .expect("it was built");
     let mut client = Example { process, address: address.clone() };
-    let mut said = BufReader::new(client.process.stderr.take().expect("it is piped")).lines();
-    let mut heard = BufReader::new(client.process.stdout.take().expect("it is piped")).lines();
-    let mut next_said = || said.next().expect("it goes on").expect("it prints text");
+    let said = lines(client.process.stderr.take().expect("it is piped"));
+    let heard = lines(client.process.stdout.take().expect("it is piped"));
 
-    assert_eq!(next_said(), "connected");
+    assert_eq!(said(), "connected");
     tell(&server, "one");
-    assert_eq!(heard.next().expect("it goes on").expect("it prints text"), "Text(\"one\")");
+    assert_eq!(heard(), "Text(\"one\")");
 
     drop(server);
-    assert!(next_said().starts_with("disconnected: "));
+    assert!(said().starts_with("disconnected: "));
     let server = Example::start_on(&address, "sansocket-tokio", "broadcast");
-    assert_eq!(next_said(), "connected");
+    assert_eq!(said(), "connected");
     tell(&server, "two");
-    assert_eq!(heard.next().expect("it goes on").expect("it prints text"), "Text(\"two\")");
+    assert_eq!(heard(), "Text(\"two\")");
+}
+
+/// The next line that a process prints, if it does so before a reader on a socket would give up too.
+fn lines(output: impl Read + Send + 'static) -> impl Fn() -> String {
+    let (give, lines) = mpsc::channel();
+    thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| give.send(line)));
+    move || lines.recv_timeout(PATIENCE).expect("it goes on").expect("it prints text")
 }
 
 /// Has a server broadcast a line.
