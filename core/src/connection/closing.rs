@@ -136,6 +136,7 @@ impl Connection {
     pub(super) fn conclude(&mut self) {
         self.ending.get_or_insert_with(|| Disconnect::new(Cause::Lost));
         self.phase = Phase::Closed;
+        self.inbound.quick = false;
         self.timers.stop();
         self.inbound.control = None;
         self.pong = None;
@@ -208,6 +209,7 @@ impl Connection {
 
     fn drain_as_is(&mut self, now: Instant, shutdown: bool) {
         self.phase = Phase::Draining { shutdown, eof: false };
+        self.inbound.quick = false;
         self.timers.close(now, self.options.close_timeout);
         self.forget_messages();
     }

@@ -18,13 +18,13 @@ use core::time::Duration;
 
 use self::extras::Extras;
 use crate::config::{Config, Options};
-use crate::error::SendError;
+use crate::error::{ProtocolError, SendError};
 use crate::event::{Cause, Disconnect, Event, Transport};
 use crate::frame::{Decoder, Input, MAX_CONTROL_PAYLOAD};
 use crate::handshake::{Agreed, ClientHandshake, ClientRequest, ServerHandshake};
 use crate::keys::{Keys, Seed};
 use crate::message::utf8::Validator;
-use crate::message::{Assembly, Kind};
+use crate::message::{Assembly, Kind, lend};
 use crate::outbox::{Outbox, Transmit};
 use crate::time::{Deadline, Instant, Span};
 use crate::timers::Timers;
@@ -135,6 +135,10 @@ struct Inbound {
     held: bool,
     /// Frames may be compressed, or are counted.
     extra: bool,
+    /// What comes next is taken by the shortest way, if it is a whole message: the connection is open and between
+    /// two frames, and nothing is asked of it but messages. Each longer way finds out anew; who changes any of
+    /// this puts it off.
+    quick: bool,
     message: Assembly,
     /// What has come of a control frame that is spread over reads.
     control: Option<Box<ControlPayload>>,
@@ -210,6 +214,7 @@ impl Connection {
                 frame: None,
                 held: false,
                 extra: false,
+                quick: false,
                 message: Assembly::new(),
                 control: None,
             },
@@ -242,24 +247,17 @@ impl Connection {
     /// Close frame queued and the verdict in [`transport`](Self::transport).
     #[inline]
     pub fn receive<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
-        if input.is_empty() {
+        if self.inbound.quick
+            && let Some((kind, payload)) = self.receive_quickly(input)
+        {
+            self.heard(now);
+            if let Ok(message) = lend(kind, payload) {
+                return Some(Event::Message(message));
+            }
+            self.receive_fault(now, input, ProtocolError::InvalidUtf8);
             return None;
         }
-        let offered = input.remaining();
-        let event = match self.phase {
-            Phase::Open | Phase::Closing if self.inbound.extra => self.receive_with_extras(now, input),
-            Phase::Open | Phase::Closing => self.receive_frames::<false>(now, input),
-            Phase::Asked(_) => self.receive_request(now, input),
-            Phase::Asking(_) => self.receive_response(now, input),
-            Phase::Draining { .. } | Phase::Closed => {
-                let _ = input.take(offered);
-                None
-            }
-        };
-        if input.remaining() < offered {
-            self.heard(now);
-        }
-        event
+        self.receive_any(now, input)
     }
 
     /// The transport has no more to read: its end came, or an error. Offer what [`receive`](Self::receive)
@@ -425,6 +423,7 @@ impl Connection {
     /// felt by the peer once the buffers between are full. The timers for silence stand still, since nothing
     /// can be heard. A connection that is closing cannot be paused, since the peer's Close must be read.
     pub fn pause(&mut self) {
+        self.inbound.quick = false;
         match self.phase {
             Phase::Asking(_) | Phase::Asked(_) => self.paused = true,
             Phase::Open => {
@@ -462,6 +461,7 @@ impl Connection {
     /// handshake is over and makes no difference.
     pub fn set_options(&mut self, now: Instant, config: &Config) {
         self.options = config.options;
+        self.inbound.quick = false;
         #[cfg(feature = "deflate")]
         if let (Some(codec), Some(compression)) = (codec::Codec::of(&mut self.extras), &config.compression) {
             codec.configure(compression);

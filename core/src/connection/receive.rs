@@ -9,10 +9,54 @@ use crate::config::{Delivery, Options};
 use crate::error::ProtocolError;
 use crate::event::Event;
 use crate::frame::{Decoder, Header, Input, MAX_CONTROL_PAYLOAD, Opcode};
-use crate::message::{Data, Kind, Message, lend};
+use crate::message::{Data, Kind, Message};
 use crate::time::Instant;
 
 impl Connection {
+    /// Takes a message by the shortest way, if one is there: most come like this.
+    #[inline]
+    pub(super) fn receive_quickly<'b>(&mut self, input: &mut Input<'b>) -> Option<(Kind, &'b mut [u8])> {
+        debug_assert!(self.may_be_quick(), "it was not put off");
+        if self.is_over_high_water(self.outbox.len()) {
+            return None;
+        }
+        self.decoder.message(input, self.options.max_message.min(self.options.max_frame))
+    }
+
+    /// Takes what comes, whatever it is.
+    #[inline(never)]
+    pub(super) fn receive_any<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if input.is_empty() {
+            return None;
+        }
+        let offered = input.remaining();
+        let event = match self.phase {
+            Phase::Open | Phase::Closing if self.inbound.extra => self.receive_with_extras(now, input),
+            Phase::Open | Phase::Closing => self.receive_frames::<false>(now, input),
+            Phase::Asked(_) => self.receive_request(now, input),
+            Phase::Asking(_) => self.receive_response(now, input),
+            Phase::Draining { .. } | Phase::Closed => {
+                let _ = input.take(offered);
+                None
+            }
+        };
+        if input.remaining() < offered {
+            self.heard(now);
+        }
+        self.inbound.quick = self.may_be_quick();
+        event
+    }
+
+    fn may_be_quick(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing)
+            && !self.paused
+            && !self.inbound.extra
+            && !self.inbound.held
+            && self.inbound.frame.is_none()
+            && matches!(self.options.delivery, Delivery::Whole)
+            && self.decoder.is_between_messages()
+    }
+
     /// `CODED`: frames may be compressed. Twice the code, so that those who do not compress have none of it.
     #[inline]
     pub(super) fn receive_frames<'b, const CODED: bool>(
@@ -21,12 +65,10 @@ impl Connection {
         input: &mut Input<'b>,
     ) -> Option<Event<'b>> {
         loop {
-            let step = match self.receive_message::<CODED>(input) {
-                Some((kind, payload)) => lend(kind, payload).map(Step::Message),
-                None if self.is_stopped() => return None,
-                None => self.receive_frame::<CODED>(input),
-            };
-            match step {
+            if self.is_stopped() {
+                return None;
+            }
+            match self.receive_frame::<CODED>(input) {
                 Ok(Step::More) => {}
                 Ok(Step::Wait) => return None,
                 Ok(Step::Message(message)) => return Some(Event::Message(message)),
@@ -36,8 +78,7 @@ impl Connection {
                     Err(error) => self.fail(now, error),
                 },
                 Ok(Step::Last(data, error)) => {
-                    self.fail(now, error);
-                    let _ = input.take(usize::MAX);
+                    self.receive_fault(now, input, error);
                     return data.map(Event::Data);
                 }
                 Err(error) => self.fail(now, error),
@@ -49,19 +90,11 @@ impl Connection {
         }
     }
 
-    /// Takes a message by the shortest way, if nothing speaks against it: most come like this.
-    #[inline]
-    fn receive_message<'b, const CODED: bool>(
-        &mut self,
-        input: &mut Input<'b>,
-    ) -> Option<(Kind, &'b mut [u8])> {
-        let goes = !CODED
-            && !self.paused
-            && !self.inbound.held
-            && self.inbound.frame.is_none()
-            && matches!(self.options.delivery, Delivery::Whole)
-            && !self.is_over_high_water(self.outbox.len());
-        goes.then(|| self.decoder.message(input, self.options.max_message.min(self.options.max_frame)))?
+    /// The peer is at fault: what else it has sent makes no difference.
+    #[cold]
+    pub(super) fn receive_fault(&mut self, now: Instant, input: &mut Input<'_>, error: ProtocolError) {
+        self.fail(now, error);
+        let _ = input.take(usize::MAX);
     }
 
     /// Whether nothing may be taken: paused, or too much output waits to be written.

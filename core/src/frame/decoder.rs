@@ -127,8 +127,14 @@ impl Decoder {
         }
     }
 
-    /// The payload of the next frame, if that is a message by itself, shorter than 64 KiB, and all there. Nothing
-    /// is taken otherwise. It is what [`header`](Self::header) and [`payload`](Self::payload) come to, in one step.
+    /// Whether the next byte begins a message, or a control frame between two.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.left == 0 && self.spilled == 0 && !self.fragmented
+    }
+
+    /// The payload of the next frame, [between messages](Self::is_between_messages), if that is a message by itself,
+    /// shorter than 64 KiB, and all there. Nothing is taken otherwise. It is what [`header`](Self::header) and
+    /// [`payload`](Self::payload) come to, in one step.
     #[inline]
     pub(crate) fn message<'b>(&self, input: &mut Input<'b>, max: u64) -> Option<(Kind, &'b mut [u8])> {
         let bytes = input.peek();
@@ -139,7 +145,7 @@ impl Decoder {
             _ => return None,
         };
         let masked = b1 & MASK != 0;
-        if self.fragmented || self.spilled > 0 || masked != (self.role == Role::Server) {
+        if masked != (self.role == Role::Server) {
             return None;
         }
         let (len, end) = match b1 & !MASK {

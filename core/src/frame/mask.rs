@@ -5,17 +5,14 @@ use alloc::vec::Vec;
 /// Masks or unmasks `data` in place; its first byte goes with the first byte of the key.
 #[inline]
 pub fn apply(key: [u8; 4], data: &mut [u8]) {
-    // Arrays of a fixed size become vector code on every target.
-    let wide: [u8; 32] = core::array::from_fn(|i| key[i % 4]);
+    let word = u32::from_ne_bytes(key);
     let (chunks, rest) = data.as_chunks_mut::<32>();
     for chunk in chunks {
-        for (byte, key) in chunk.iter_mut().zip(wide) {
-            *byte ^= key;
-        }
+        array(word, chunk);
     }
-    let rest = first::<16>(&wide, rest);
-    let rest = first::<8>(&wide, rest);
-    let rest = first::<4>(&wide, rest);
+    let rest = first::<16>(word, rest);
+    let rest = first::<8>(word, rest);
+    let rest = first::<4>(word, rest);
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
@@ -23,15 +20,23 @@ pub fn apply(key: [u8; 4], data: &mut [u8]) {
 
 /// Masks the first `N` bytes, a multiple of four, if there are so many; those behind them.
 #[inline(always)]
-fn first<'d, const N: usize>(wide: &[u8; 32], data: &'d mut [u8]) -> &'d mut [u8] {
+fn first<const N: usize>(word: u32, data: &mut [u8]) -> &mut [u8] {
     if data.len() < N {
         return data;
     }
-    let (chunk, rest) = data.split_at_mut(N);
-    for (byte, key) in chunk.iter_mut().zip(&wide[..N]) {
-        *byte ^= key;
+    let (head, rest) = data.split_at_mut(N);
+    if let Some(chunk) = head.first_chunk_mut::<N>() {
+        array(word, chunk);
     }
     rest
+}
+
+/// An array of a fixed size becomes vector code on every target.
+#[inline(always)]
+fn array<const N: usize>(word: u32, data: &mut [u8; N]) {
+    for four in data.as_chunks_mut::<4>().0 {
+        *four = (u32::from_ne_bytes(*four) ^ word).to_ne_bytes();
+    }
 }
 
 /// Appends the masked `data` to `target`.
