@@ -11,7 +11,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 
-use crate::frame::{Header, Opcode, mask};
+use crate::frame::{Header, MAX_HEADER, Opcode, mask};
 use crate::keys::Keys;
 
 /// An owned payload of this size or more is chained: a write of several slices costs less than a copy from
@@ -78,6 +78,13 @@ impl Head {
     pub(crate) const fn new(opcode: Opcode) -> Self {
         Self { opcode, fin: true, rsv1: false }
     }
+
+    #[inline]
+    fn header(self, len: usize, mask: Option<[u8; 4]>) -> Header {
+        // A slice is shorter than 2⁶³ bytes.
+        let header = Header::new(self.opcode, u64::try_from(len).unwrap_or(u64::MAX));
+        Header { fin: self.fin, rsv1: self.rsv1, mask, ..header }
+    }
 }
 
 /// A payload on its way into the outbox.
@@ -132,7 +139,7 @@ impl Outbox {
 
     /// Queues a control frame, before fragments that wait.
     pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8], keys: Option<&mut Keys>) {
-        self.frame(Head::new(opcode), Payload::Borrowed(payload), keys);
+        self.copied(Head::new(opcode), payload, keys.map(Keys::next));
     }
 
     /// Queues a control frame behind everything: Close.
@@ -143,9 +150,19 @@ impl Outbox {
     /// Queues a message or a piece of one; `limit` is the longest frame.
     #[inline]
     pub(crate) fn data(&mut self, head: Head, payload: Payload<'_>, limit: usize, keys: Option<&mut Keys>) {
+        let bytes = payload.as_slice();
+        if bytes.len() < CHAIN && bytes.len() <= limit && self.waiting.is_none() {
+            self.copied(head, bytes, keys.map(Keys::next));
+        } else {
+            self.long_data(head, payload, limit, keys);
+        }
+    }
+
+    #[inline(never)]
+    fn long_data(&mut self, head: Head, payload: Payload<'_>, limit: usize, keys: Option<&mut Keys>) {
         let len = payload.as_slice().len();
         if len <= limit && self.waiting.is_none() {
-            self.frame(head, payload, keys);
+            self.frame(head, payload, keys.map(Keys::next));
         } else {
             let waiting = self.waiting.get_or_insert_default();
             waiting.len += len + size_of::<Fragmented>();
@@ -249,41 +266,45 @@ impl Outbox {
                 waiting.messages.pop_front();
                 waiting.len -= size_of::<Fragmented>();
             }
-            self.frame(head, Payload::Shared(part), keys.as_deref_mut());
+            self.frame(head, Payload::Shared(part), keys.as_deref_mut().map(Keys::next));
         }
     }
 
-    /// Queues one frame: masked if there are keys, that is on a client (§5.3).
-    #[inline]
-    fn frame(&mut self, head: Head, payload: Payload<'_>, keys: Option<&mut Keys>) {
-        let key = keys.map(Keys::next);
-        let bytes = payload.as_slice();
-        let len = bytes.len();
-        // A slice is shorter than 2⁶³ bytes.
-        let mut header = Header::new(head.opcode, u64::try_from(len).unwrap_or(u64::MAX));
-        header.fin = head.fin;
-        header.rsv1 = head.rsv1;
-        header.mask = key;
-        let header = header.encode();
-        // What can be neither kept as it is nor masked in place is copied, whatever its size.
-        let chained = len >= CHAIN
-            && match payload {
-                Payload::Borrowed(_) => false,
-                Payload::Owned(_) => true,
-                Payload::Shared(_) => key.is_none(),
-            };
-        self.make_room(header.len() + if chained { 0 } else { len });
-        self.block.extend_from_slice(&header);
-        match (payload, key) {
-            (Payload::Owned(mut bytes), Some(key)) if chained => {
-                mask::apply(key, &mut bytes);
-                self.chain(Bytes::from(bytes));
+    /// Queues one frame: masked if there is a key, that is on a client (§5.3). A long payload that can be kept as it
+    /// is, or masked in place, is.
+    fn frame(&mut self, head: Head, payload: Payload<'_>, key: Option<[u8; 4]>) {
+        let payload = match (payload, key) {
+            (payload, _) if payload.as_slice().len() < CHAIN => {
+                return self.copied(head, payload.as_slice(), key);
             }
-            (payload, None) if chained => self.chain(payload.into_shared()),
-            (payload, Some(key)) => mask::append(key, payload.as_slice(), &mut self.block),
-            (payload, None) => self.block.extend_from_slice(payload.as_slice()),
+            (Payload::Owned(mut bytes), Some(key)) => {
+                mask::apply(key, &mut bytes);
+                Bytes::from(bytes)
+            }
+            (Payload::Owned(bytes), None) => Bytes::from(bytes),
+            (Payload::Shared(bytes), None) => bytes,
+            (payload @ (Payload::Borrowed(_) | Payload::Shared(_)), _) => {
+                return self.copied(head, payload.as_slice(), key);
+            }
+        };
+        self.make_room(MAX_HEADER);
+        let start = self.block.len();
+        head.header(payload.len(), key).append(&mut self.block);
+        self.ready += self.block.len() - start + payload.len();
+        self.chain(payload);
+    }
+
+    /// Queues one frame in the block.
+    #[inline]
+    fn copied(&mut self, head: Head, payload: &[u8], key: Option<[u8; 4]>) {
+        self.make_room(MAX_HEADER + payload.len());
+        let start = self.block.len();
+        head.header(payload.len(), key).append(&mut self.block);
+        match key {
+            Some(key) => mask::append(key, payload, &mut self.block),
+            None => self.block.extend_from_slice(payload),
         }
-        self.ready += header.len() + len;
+        self.ready += self.block.len() - start;
     }
 
     fn chain(&mut self, payload: Bytes) {

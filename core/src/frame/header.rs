@@ -15,6 +15,7 @@
 //!  +-------------------------------+-------------------------------+
 //! ```
 
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 use super::{MAX_CONTROL_PAYLOAD, MAX_HEADER};
@@ -190,26 +191,40 @@ impl Header {
     /// The header on the wire, with the shortest form of the length.
     #[inline]
     pub fn encode(&self) -> HeaderBytes {
-        let mut out = HeaderBytes { bytes: [0; MAX_HEADER], len: 2 };
-        let flags = [(self.fin, FIN), (self.rsv1, RSV1), (self.rsv2, RSV2), (self.rsv3, RSV3)];
-        out.bytes[0] =
-            flags.iter().fold(self.opcode.bits(), |byte, (on, bit)| if *on { byte | bit } else { byte });
+        let mut out = HeaderBytes { bytes: [0; MAX_HEADER], len: 0 };
+        self.write(|bytes| out.push(bytes));
+        out
+    }
+
+    /// As [`encode`](Self::encode), behind what `target` holds.
+    #[inline]
+    pub(crate) fn append(&self, target: &mut Vec<u8>) {
+        self.write(|bytes| target.extend_from_slice(bytes));
+    }
+
+    #[inline(always)]
+    fn write(&self, mut put: impl FnMut(&[u8])) {
+        let flag = |on, bit| if on { bit } else { 0 };
+        let b0 = self.opcode.bits()
+            | flag(self.fin, FIN)
+            | flag(self.rsv1, RSV1)
+            | flag(self.rsv2, RSV2)
+            | flag(self.rsv3, RSV3);
+        let masked = flag(self.mask.is_some(), MASK);
         match (u8::try_from(self.len), u16::try_from(self.len)) {
-            (Ok(len @ 0..LEN_16), _) => out.bytes[1] = len,
+            (Ok(len @ 0..LEN_16), _) => put(&[b0, masked | len]),
             (_, Ok(len)) => {
-                out.bytes[1] = LEN_16;
-                out.push(&len.to_be_bytes());
+                let [a, b] = len.to_be_bytes();
+                put(&[b0, masked | LEN_16, a, b]);
             }
             _ => {
-                out.bytes[1] = LEN_64;
-                out.push(&self.len.to_be_bytes());
+                put(&[b0, masked | LEN_64]);
+                put(&self.len.to_be_bytes());
             }
         }
         if let Some(key) = self.mask {
-            out.bytes[1] |= MASK;
-            out.push(&key);
+            put(&key);
         }
-        out
     }
 }
 
