@@ -43,6 +43,8 @@ impl HeadReader {
 
     /// Takes the head's bytes, and none behind them; the head with its empty line, once that is there.
     pub(super) fn read(&mut self, input: &mut Input<'_>) -> Result<Option<Vec<u8>>, HeadError> {
+        // Once, if the whole head is there.
+        self.reserve(input.remaining());
         while let Some(end) = input.peek().iter().position(|byte| *byte == b'\n') {
             self.append(input.take(end + 1))?;
             let line = &self.bytes[self.line..];
@@ -77,13 +79,17 @@ impl HeadReader {
         if self.bytes.len() + bytes.len() > self.max_head {
             return Err(HeadError::TooLong);
         }
-        let len = self.bytes.len();
-        if self.bytes.capacity() - len < bytes.len() {
-            // Doubling, but never beyond the limit.
-            self.bytes.reserve_exact(bytes.len().max(len.min(self.max_head - len)));
-        }
         self.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// For as much of what is there as can belong to a head.
+    fn reserve(&mut self, more: usize) {
+        let (len, left) = (self.bytes.len(), self.max_head.saturating_sub(self.bytes.len()));
+        if self.bytes.capacity() - len < more.min(left) {
+            // Doubling, but never beyond the limit.
+            self.bytes.reserve_exact(more.max(len).min(left));
+        }
     }
 }
 
@@ -113,7 +119,9 @@ impl Field {
 
 /// Memory for the headers of `head`, one a line.
 pub(super) fn header_slots(head: &[u8]) -> SmallVec<[httparse::Header<'_>; 24]> {
-    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    // In parts whose sums fit a byte: vector code, then.
+    let lines = head.chunks(255).map(|part| part.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>());
+    let lines = lines.map(usize::from).sum();
     SmallVec::from_elem(httparse::EMPTY_HEADER, lines)
 }
 
@@ -141,7 +149,8 @@ impl Fields {
 
     /// The values of the fields of this name, in order.
     pub(super) fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.iter().filter(move |(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let named = move |field: &&Field| self.slice(&field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(named).map(|field| self.slice(&field.value))
     }
 
     /// The value of the one field of this name; the error says that there are several.
@@ -176,9 +185,19 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_char(*byte))
 }
 
-pub(crate) fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(crate) const fn is_token_char(byte: u8) -> bool {
+    TOKEN[byte as usize]
 }
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    while let [byte, more @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = more;
+    }
+    table
+};
 
 /// Checks a header field that the application wants to send.
 pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> {

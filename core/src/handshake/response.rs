@@ -1,6 +1,6 @@
 //! HTTP responses: what a server answers instead of upgrading, and what a client gets.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -212,7 +212,12 @@ impl fmt::Debug for Response {
 }
 
 pub(super) fn status_line(status: Status) -> Vec<u8> {
-    alloc::format!("HTTP/1.1 {} {}\r\n", status.get(), status.reason()).into_bytes()
+    // Room for the fields of a 101, so that it grows for none of them.
+    let mut out = Vec::with_capacity(256);
+    for part in ["HTTP/1.1 ", &status.get().to_string(), " ", status.reason(), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out
 }
 
 pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
