@@ -43,6 +43,17 @@ impl<'b> Input<'b> {
         self.bytes
     }
 
+    /// Splits off `n` bytes, if there are so many.
+    #[inline]
+    pub(crate) fn take_all(&mut self, n: usize) -> Option<&'b mut [u8]> {
+        if self.bytes.len() < n {
+            return None;
+        }
+        let (taken, rest) = mem::take(&mut self.bytes).split_at_mut(n);
+        self.bytes = rest;
+        Some(taken)
+    }
+
     /// Splits off up to `n` bytes.
     #[inline]
     pub(crate) fn take(&mut self, n: usize) -> &'b mut [u8] {
@@ -148,25 +159,19 @@ impl Decoder {
         if masked != (self.role == Role::Server) {
             return None;
         }
-        let (len, end) = match b1 & !MASK {
-            LEN_64 => return None,
-            LEN_16 => (u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?), 4),
-            short => (u16::from(short), 2),
+        let (len, head) = match (b1 & !MASK, bytes) {
+            (LEN_64, _) => return None,
+            (LEN_16, &[_, _, a, b, ..]) => (u16::from_be_bytes([a, b]), 4),
+            (LEN_16, _) => return None,
+            (short, _) => (u16::from(short), 2),
         };
-        if u64::from(len) > max || (end == 4 && len < u16::from(LEN_16)) {
+        if u64::from(len) > max || (head == 4 && len < u16::from(LEN_16)) {
             return None;
         }
-        let (key, end) = match masked {
-            true => (*bytes.get(end..)?.first_chunk()?, end + 4),
-            false => ([0; 4], end),
-        };
-        let len = usize::from(len);
-        if bytes.len() - end < len {
-            return None;
-        }
-        let payload = &mut input.take(end + len)[end..];
+        let head = if masked { head + 4 } else { head };
+        let (head, payload) = input.take_all(head + usize::from(len))?.split_at_mut(head);
         if masked {
-            mask::apply(key, payload);
+            mask::apply(*head.last_chunk()?, payload);
         }
         Some((kind, payload))
     }
