@@ -176,8 +176,9 @@ impl Outbox {
         Slices { outbox: self, at: self.written, index: 0, payload_next: false }
     }
 
-    /// `n` bytes have been written, no more than are ready.
-    pub(crate) fn written(&mut self, mut n: usize) {
+    /// `n` bytes have been written, no more than are ready. `memory` of a long payload that is through, if that is
+    /// more than there was, can be used again.
+    pub(crate) fn written(&mut self, mut n: usize, memory: &mut Vec<u8>) {
         self.ready -= n;
         while let Some(chain) = &mut self.chained {
             let Some(next) = chain.front_mut() else { break };
@@ -190,7 +191,11 @@ impl Outbox {
             if !next.payload.is_empty() {
                 break;
             }
-            chain.pop_front();
+            // Empty, so nothing is copied if others have it too.
+            let through = chain.pop_front().map(|next| Vec::from(next.payload)).unwrap_or_default();
+            if through.capacity() > memory.capacity() {
+                *memory = through;
+            }
         }
         self.written += n;
         if self.ready == 0 {

@@ -15,6 +15,9 @@ pub(crate) const READ: usize = 64 * 1024;
 /// A block for output that has grown beyond this is freed instead of kept.
 const MAX_OUTPUT: usize = 256 * 1024;
 
+/// A thread keeps so much of what long messages were put together in.
+const MAX_MESSAGES: usize = 4 * 1024 * 1024;
+
 /// A thread keeps this many blocks of each kind: more only come from connections that wait with half-read
 /// input.
 const KEEP: usize = 8;
@@ -23,6 +26,7 @@ const KEEP: usize = 8;
 struct Pool {
     read: Vec<Box<[u8]>>,
     output: Vec<Vec<u8>>,
+    messages: Vec<Vec<u8>>,
     #[cfg(feature = "deflate")]
     codecs: Option<Box<deflate::Pool>>,
 }
@@ -60,6 +64,24 @@ pub(crate) fn give_output(block: Vec<u8>) {
     with(|pool| {
         if block.capacity() <= MAX_OUTPUT && pool.output.len() < KEEP {
             pool.output.push(block);
+        }
+    });
+}
+
+/// Memory for a long message, if there is some.
+pub(crate) fn take_message() -> Vec<u8> {
+    with(|pool| pool.messages.pop()).flatten().unwrap_or_default()
+}
+
+/// Gives memory of a long message back.
+pub(crate) fn give_message(memory: Vec<u8>) {
+    if memory.capacity() == 0 {
+        return;
+    }
+    with(|pool| {
+        let held: usize = pool.messages.iter().map(Vec::capacity).sum();
+        if held + memory.capacity() <= MAX_MESSAGES && pool.messages.len() < KEEP {
+            pool.messages.push(memory);
         }
     });
 }

@@ -220,7 +220,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         self.lend();
         let now = self.timer.now();
-        let mut input = Input::new(self.input.bytes());
+        let mut memory = pool::take_message();
+        let mut input = Input::with_memory(self.input.bytes(), &mut memory);
         let mut flow = ControlFlow::Continue(());
         let mut answered = false;
         while flow.is_continue() {
@@ -230,6 +231,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         let left = input.remaining();
         self.input.keep_last(left);
+        pool::give_message(memory);
         self.reclaim_codecs();
         if answered && flow.is_break() {
             // The caller may be long in coming back.
@@ -279,7 +281,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             match Pin::new(&mut self.io).poll_write(cx, transmit.io_slices(&mut slices)) {
                 Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
-                    self.connection.transmitted(n);
+                    let mut memory = Vec::new();
+                    self.connection.transmitted_with(n, &mut memory);
+                    pool::give_message(memory);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}

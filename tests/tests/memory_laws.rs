@@ -121,6 +121,8 @@ fn the_memory_laws_hold() {
     an_idle_connection_holds_nothing(broken);
     a_block_that_is_never_empty_stays_small(broken);
     big_payloads_are_held_once(broken);
+    memory_that_is_lent_goes_round(broken);
+    memory_that_is_lent_is_not_wasted(broken);
     a_failed_connection_gives_its_message_up(broken);
     assert!(broken.0.is_empty(), "broken laws:\n{}", broken.0.join("\n"));
 }
@@ -453,6 +455,61 @@ fn big_payloads_are_held_once(broken: &mut Broken) {
         meter.during(|| connection.send_prepared(&prepared)).unwrap();
     }
     broken.at_most(100 * KIB, meter.now(), "a prepared message of 64 KiB on 100 servers");
+}
+
+/// Long messages that are passed on: what one was put together in is the next one's.
+fn memory_that_is_lent_goes_round(broken: &mut Broken) {
+    for (opcode, read) in [(wire::BINARY, 64 * KIB), (wire::TEXT, 64 * KIB), (wire::BINARY, 1000)] {
+        let mut connection = server(&Config::new());
+        let message = wire::frame(Role::Server, opcode, vec![b'x'; MIB]);
+        let (mut memory, mut scratch) = (Vec::new(), vec![0; read]);
+        let mut echo = || {
+            let before = ALLOCATOR.stats().bytes_allocated;
+            let mut messages = 0;
+            for part in message.chunks(read) {
+                let scratch = &mut scratch[..part.len()];
+                scratch.copy_from_slice(part);
+                let mut input = Input::with_memory(scratch, &mut memory);
+                while let Some(Event::Message(message)) = connection.receive(START, &mut input) {
+                    connection.send(message).unwrap();
+                    messages += 1;
+                }
+            }
+            let sent = connection.transmit().to_vec();
+            assert!(sent[10..].iter().all(|byte| *byte == b'x') && sent.len() == 10 + MIB && messages == 1);
+            let own = sent.capacity();
+            drop(sent);
+            for step in [5, MIB / 2, usize::MAX] {
+                connection.transmitted_with(step, &mut memory);
+            }
+            ALLOCATOR.stats().bytes_allocated - before - own
+        };
+        let first = echo();
+        assert!(first >= MIB);
+        for _ in 0..3 {
+            let again = echo().min(first);
+            broken.at_most(
+                2 * KIB,
+                again,
+                &format!("opcode {opcode}, reads of {read}: 1 MiB in lent memory"),
+            );
+        }
+    }
+}
+
+/// An application that keeps a message does not keep much more than that.
+fn memory_that_is_lent_is_not_wasted(broken: &mut Broken) {
+    for len in [40 * KIB, 65 * KIB, 200 * KIB] {
+        let mut connection = server(&Config::new());
+        let mut frame = wire::frame(Role::Server, wire::BINARY, vec![7; len]);
+        let (first, rest) = frame.split_at_mut(20 * KIB);
+        let mut memory = Vec::with_capacity(MIB);
+        assert!(connection.receive(START, &mut Input::with_memory(first, &mut memory)).is_none());
+        let event = connection.receive(START, &mut Input::with_memory(rest, &mut memory));
+        let Some(Event::Message(Message::Binary(bytes))) = event else { panic!("{event:?}") };
+        let bytes = bytes.into_owned();
+        broken.at_most(4 * len, bytes.capacity(), &format!("a message of {len} with 1 MiB lent"));
+    }
 }
 
 fn a_failed_connection_gives_its_message_up(broken: &mut Broken) {

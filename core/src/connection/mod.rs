@@ -308,6 +308,13 @@ impl Connection {
     /// them meanwhile, that makes no difference.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
+        self.transmitted_with(n, &mut Vec::new());
+    }
+
+    /// As [`transmitted`](Self::transmitted), and puts the memory of a long payload that is through into `memory`, if it
+    /// is more than that has: for [`Input::with_memory`].
+    #[inline]
+    pub fn transmitted_with(&mut self, n: usize, memory: &mut Vec<u8>) {
         let n = n.min(self.outbox.ready());
         if self.extras.is_some() {
             self.count_written(n);
@@ -315,7 +322,7 @@ impl Connection {
         if !matches!(self.phase, Phase::Open) || self.timers.unasked || self.is_backed_up() {
             self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }
-        self.outbox.written(n);
+        self.outbox.written(n, memory);
         if self.pong.is_some() {
             self.send_waiting_pong();
         }

@@ -1,5 +1,6 @@
 //! Walks a byte stream frame by frame, wherever it is cut.
 
+use alloc::vec::Vec;
 use core::mem;
 
 use super::header::{CONTROL_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, LEN_64, MASK};
@@ -16,12 +17,24 @@ use crate::message::Kind;
 #[must_use]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
+    memory: Option<&'b mut Vec<u8>>,
 }
 
 impl<'b> Input<'b> {
     /// Lends `bytes`, which will be unmasked in place.
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes }
+        Self { bytes, memory: None }
+    }
+
+    /// Lends `memory` too: a long message that does not come whole with one read is put together there, if it fits,
+    /// and `memory` is left without any. Where it is to come from:
+    /// [`transmitted_with`](crate::Connection::transmitted_with).
+    ///
+    /// Of use to loops that pass long messages on: memory from the allocator may have been with the operating system
+    /// meanwhile, and comes back a page at a time.
+    pub fn with_memory(bytes: &'b mut [u8], memory: &'b mut Vec<u8>) -> Self {
+        memory.clear();
+        Self { bytes, memory: Some(memory) }
     }
 
     /// How many bytes have not been taken: the last ones of what was lent.
@@ -41,6 +54,13 @@ impl<'b> Input<'b> {
 
     pub(crate) fn peek(&self) -> &[u8] {
         self.bytes
+    }
+
+    /// Memory for a message of `len` bytes, if there is some that is lent: not much more than it needs, since the
+    /// application may keep it.
+    pub(crate) fn memory(&mut self, len: usize) -> Option<Vec<u8>> {
+        let memory = self.memory.as_mut()?;
+        (len..=len.saturating_mul(4)).contains(&memory.capacity()).then(|| mem::take(*memory))
     }
 
     /// Splits off `n` bytes, if there are so many.
@@ -207,7 +227,7 @@ impl Decoder {
 
     /// Appends what `input` has of the current frame's payload to `target`, unmasking the copy: one pass over
     /// memory.
-    pub fn payload_into(&mut self, input: &mut Input<'_>, target: &mut alloc::vec::Vec<u8>) {
+    pub fn payload_into(&mut self, input: &mut Input<'_>, target: &mut Vec<u8>) {
         let bytes = self.masked_payload(input, usize::MAX);
         match self.role {
             Role::Server => {

@@ -142,6 +142,9 @@ impl Assembly {
             Kind::Binary => {
                 let Some(bytes) = self.partial.binary() else { return Ok(()) };
                 let more = room(bytes.len(), bytes.capacity(), coming, self.declared, self.ceiling);
+                if let Some(memory) = reuse(bytes.capacity(), self.declared, input) {
+                    *bytes = memory;
+                }
                 bytes.reserve_exact(more);
                 decoder.payload_into(input, bytes);
             }
@@ -150,6 +153,9 @@ impl Assembly {
                 let coming = coming + self.validator.carried();
                 let Some(text) = self.partial.text() else { return Ok(()) };
                 let more = room(text.len(), text.capacity(), coming, self.declared, self.ceiling);
+                if let Some(memory) = reuse(text.capacity(), self.declared, input) {
+                    *text = String::from_utf8(memory).unwrap_or_default();
+                }
                 text.reserve_exact(more);
                 while decoder.left() > 0 && !input.is_empty() {
                     let block = decoder.payload(input, BLOCK);
@@ -243,6 +249,12 @@ impl Assembly {
             Kind::Text | Kind::Binary => Ok(()),
         }
     }
+}
+
+/// Memory that is lent, for a message that has none yet and is long.
+fn reuse(capacity: usize, declared: u64, input: &mut Input<'_>) -> Option<Vec<u8>> {
+    let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+    if capacity == 0 && declared > AHEAD { input.memory(declared) } else { None }
 }
 
 /// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not
