@@ -5,6 +5,8 @@
 //! hot NAME MESSAGES  # goes through so many messages, and prints nothing
 //! ```
 
+mod served;
+
 use std::hint::black_box;
 use std::process::ExitCode;
 
@@ -64,6 +66,12 @@ fn paths() -> Vec<Path> {
     add("send 3 fragments of 40 B", Box::new(|n| send_fragments(server(), n)));
     add("send prepared 1 KiB", Box::new(|n| send_prepared(server(), n)));
     add("accept a handshake", Box::new(accept));
+    for (size, called) in [(16, "16 B"), (125, "125 B")] {
+        let message = message("binary", size);
+        let (again, one) = (message.clone(), message.len());
+        add(&format!("handler echoes {called}"), Box::new(move |n| served::echo(&message, READ, n)));
+        add(&format!("handler echoes {called}, one a read"), Box::new(move |n| served::echo(&again, one, n)));
+    }
     paths
 }
 
