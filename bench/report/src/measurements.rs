@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -53,10 +54,13 @@ impl Measurements {
     }
 
     pub fn read(&mut self, file: &Path) -> Result<(), Box<dyn Error>> {
-        let name = |error: &dyn Error| format!("{}: {error}", file.display());
-        let mut reader = csv::Reader::from_path(file).map_err(|error| name(&error))?;
-        for line in reader.deserialize() {
-            self.add(line.map_err(|error| name(&error))?).map_err(|error| name(&*error))?;
+        let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        self.parse(&bytes).map_err(|error| format!("{}: {error}", file.display()).into())
+    }
+
+    pub fn parse(&mut self, csv: &[u8]) -> Result<(), Box<dyn Error>> {
+        for line in csv::Reader::from_reader(csv).deserialize() {
+            self.add(line?)?;
         }
         Ok(())
     }

@@ -34,3 +34,35 @@ fn estimate(values: impl Iterator<Item = f64>) -> Option<Estimate> {
         .map(|first| (values[first], values[len - 1 - first]));
     Some(Estimate { median, interval })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(values: &[f64]) -> Samples {
+        (0..).zip(values.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_ratio_is_taken_round_by_round() {
+        // The machine was ten times slower in one of the rounds.
+        let ours = samples(&[2.0, 20.0, 2.0]);
+        let theirs = samples(&[1.0, 10.0, 1.0, 7.0]);
+        assert_eq!(ratio(&ours, &theirs).unwrap().median, 2.0);
+    }
+
+    #[test]
+    fn the_interval_is_that_of_order_statistics() {
+        let interval = |len: u32| estimate((1..=len).map(f64::from)).unwrap().interval;
+        assert_eq!(interval(5), None);
+        // From the tables: ranks 1 and 6 of 6, 2 and 9 of 10, 14 and 28 of 41.
+        assert_eq!(interval(6), Some((1.0, 6.0)));
+        assert_eq!(interval(10), Some((2.0, 9.0)));
+        assert_eq!(interval(41), Some((14.0, 28.0)));
+    }
+
+    #[test]
+    fn a_median_of_an_even_number_lies_between_two() {
+        assert_eq!(median(&samples(&[4.0, 1.0, 3.0, 2.0])), 2.5);
+    }
+}

@@ -53,7 +53,7 @@ fn write(out: &mut String, table: &Table) -> fmt::Result {
         let fastest = fastest(table, cell);
         for ours in table.ours() {
             let samples = table.samples(cell, ours);
-            let is_won = samples.is_some() && self::cell(table, cell, ours).lost.is_empty();
+            let is_won = samples.is_some() && fastest.is_some() && self::cell(table, cell, ours).lost.is_empty();
             let mark = if is_won { "**" } else { "" };
             write!(out, " | {mark}{}{mark}", value(table, cell, ours))?;
             let others = std::iter::once(fastest)
@@ -180,7 +180,59 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::*;
+
+    fn measured(csv: &str) -> Measurements {
+        let mut measurements = Measurements::default();
+        measurements.parse(format!("family,cell,contestant,metric,round,value\n{csv}").as_bytes()).unwrap();
+        measurements
+    }
+
+    fn shown(csv: &str) -> String {
+        markdown(&measured(csv).families()[0].tables[0])
+    }
+
+    #[test]
+    fn what_is_ahead_of_every_peer_is_bold_and_what_is_not_is_listed() {
+        let shown = shown(
+            "f,16 B,limit,ns,0,8\nf,16 B,sansocket,ns,0,20\nf,16 B,a 1.0,ns,0,40\nf,16 B,b 2.0,ns,0,30\n\
+             f,1 KiB,limit,ns,0,50\nf,1 KiB,sansocket,ns,0,60\nf,1 KiB,a 1.0,ns,0,40\nf,1 KiB,b 2.0,ns,0,90\n",
+        );
+        assert!(
+            shown.contains("| 16 B | **20.0** | 0.67 | 2.50 | 8.00 (0.27) | 40.0 (1.33) | 30.0 (1.00) |"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("| 1 KiB | 60.0 | 1.50 | 1.20 | 50.0 (1.25) | 40.0 (1.00) | 90.0 (2.25) |"),
+            "{shown}"
+        );
+        assert!(shown.contains("Not won by sansocket:\n\n- 1 KiB: 1.50 × a 1.0\n"), "{shown}");
+        assert!(shown.contains("More than 1.3 × limit: 16 B (2.50)."), "{shown}");
+    }
+
+    #[test]
+    fn of_rates_more_is_better() {
+        let shown = shown("f,c,sansocket,messages/s,0,200\nf,c,a,messages/s,0,100\nf,c,b,messages/s,0,400\n");
+        assert!(shown.contains("| c | 200 | 0.50 | 100 (0.25) | 400 (1.00) |"), "{shown}");
+        assert!(shown.contains("- c: 2.00 × b\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_lead_that_the_rounds_disagree_on_is_not_for_sure() {
+        let rounds =
+            (0..6).map(|round| format!("f,c,sansocket,ns,{round},10\nf,c,a,ns,{round},{}\n", 7 + round));
+        let shown = shown(&rounds.collect::<String>());
+        assert!(shown.contains("- c: 1.06 [0.83, 1.43] × a, not for sure\n"), "{shown}");
+    }
+
+    #[test]
+    fn who_cannot_do_a_cell_has_a_dash_and_a_footnote() {
+        let shown =
+            shown("f,c,sansocket,ns,0,1\nf,c,a,ns,0,2\nf,,b,note,0,has no text\nf,d,sansocket,ns,0,1\n");
+        assert!(shown.contains("| c | **1.00** | 0.50 | 2.00 (1.00) | – 1) |"), "{shown}");
+        assert!(shown.contains("| d | 1.00 | – | – | – 1) |"), "{shown}");
+        assert!(shown.contains("\n1) has no text\n"), "{shown}");
+    }
 
     #[test]
     fn numbers_have_three_digits_or_all_before_the_point() {
