@@ -103,7 +103,9 @@ impl Socket {
     }
 
     pub fn logged(&self) -> Vec<u8> {
-        self.0.log.take().unwrap_or_default()
+        let mut log = self.0.log.take().unwrap_or_default();
+        log.extend_from_slice(&self.0.output.borrow());
+        log
     }
 
     fn write_vectored(&self, slices: &[IoSlice<'_>]) -> usize {

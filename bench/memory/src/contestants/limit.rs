@@ -37,8 +37,9 @@ impl Limit {
     fn receive(&mut self, application: &mut Application) {
         let mut rest = &mut self.buffer[..self.filled];
         while let Some((is_text, key, head, len)) = header(rest)
-            && let Some((frame, after)) = std::mem::take(&mut rest).split_at_mut_checked(head + len)
+            && head + len <= rest.len()
         {
+            let (frame, after) = std::mem::take(&mut rest).split_at_mut(head + len);
             let payload = &mut frame[head..];
             unmask(payload, key);
             if is_text {

@@ -14,6 +14,8 @@ type Stream = BufReader<BufWriter<Socket>>;
 struct Soketto {
     socket: Socket,
     is_echo: bool,
+    /// In a pass.
+    messages: usize,
     sender: Sender<Stream>,
     receiver: Receiver<Stream>,
     message: Vec<u8>,
@@ -23,20 +25,22 @@ pub fn new(cell: &Cell, socket: Socket) -> Box<dyn Contestant> {
     let stream = BufWriter::with_capacity(BUFFER, socket.clone());
     let stream = BufReader::with_capacity(BUFFER, stream);
     let (sender, receiver) = Builder::new(stream, Mode::Server).finish();
-    Box::new(Soketto { socket, is_echo: cell.act == Act::Echo, sender, receiver, message: Vec::new() })
+    let (is_echo, messages) = (cell.act == Act::Echo, cell.messages());
+    Box::new(Soketto { socket, is_echo, messages, sender, receiver, message: Vec::new() })
 }
 
 impl Contestant for Soketto {
     fn pass(&mut self, application: &mut Application) {
-        let Self { socket, is_echo, sender, receiver, message } = self;
-        loop {
+        let Self { socket, is_echo, messages, sender, receiver, message } = self;
+        for _ in 0..*messages {
             message.clear();
+            // To drop it while it waits would lose its place in the stream, so it never waits beyond the last message.
             let data = wait(receiver.receive_data(message), || {
                 expect(now(sender.flush()));
-                socket.wake()
+                socket.wake() || socket.wake()
             });
             match data.map(expect) {
-                None => return,
+                None => unreachable!("there is always more"),
                 Some(Data::Text(_)) => {
                     let text = utf8(message);
                     application.text(text);
@@ -52,5 +56,6 @@ impl Contestant for Soketto {
                 }
             }
         }
+        expect(now(sender.flush()));
     }
 }
