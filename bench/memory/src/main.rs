@@ -85,11 +85,12 @@ fn measure(time: Duration) {
     let cells: Vec<Cell> = Cell::all().collect();
     let each = time / u32::try_from(cells.len()).unwrap_or(u32::MAX);
     for cell in &cells {
+        let messages = cell.messages() as f64;
         let mut work: Vec<Work<'_>> = CONTESTANTS.iter().map(|(_, new)| work(cell, *new)).collect();
         // The message of `rounds` is a whole pass here.
         for (round, passes) in rounds::rounds(&mut work, 1, each).iter().enumerate() {
             for ((name, _), pass) in CONTESTANTS.iter().zip(passes) {
-                let nanos = pass / cell.messages() as f64;
+                let nanos = pass / messages;
                 println!("{},{},{name},ns,{round},{nanos:.2}", cell.family(), cell.name());
             }
         }

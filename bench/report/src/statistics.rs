@@ -27,11 +27,9 @@ fn estimate(values: impl Iterator<Item = f64>) -> Option<Estimate> {
     let len = values.len();
     let median = (values.get(len.checked_sub(1)? / 2)? + values.get(len / 2)?) / 2.0;
     // Order statistics: each value is below the true median with probability ½, so how many are is binomial.
-    let outside = Binomial::new(0.5, len as u64).ok()?.inverse_cdf(0.025);
-    let interval = usize::try_from(outside)
-        .ok()
-        .and_then(|outside| outside.checked_sub(1))
-        .map(|first| (values[first], values[len - 1 - first]));
+    let below = Binomial::new(0.5, len as u64).ok()?;
+    let outside = (0..len).take_while(|&rank| below.cdf(rank as u64) <= 0.025).count();
+    let interval = outside.checked_sub(1).map(|first| (values[first], values[len - 1 - first]));
     Some(Estimate { median, interval })
 }
 

@@ -53,7 +53,8 @@ fn write(out: &mut String, table: &Table) -> fmt::Result {
         let fastest = fastest(table, cell);
         for ours in table.ours() {
             let samples = table.samples(cell, ours);
-            let is_won = samples.is_some() && fastest.is_some() && self::cell(table, cell, ours).lost.is_empty();
+            let is_won =
+                samples.is_some() && fastest.is_some() && self::cell(table, cell, ours).lost.is_empty();
             let mark = if is_won { "**" } else { "" };
             write!(out, " | {mark}{}{mark}", value(table, cell, ours))?;
             let others = std::iter::once(fastest)

@@ -54,6 +54,8 @@ pub const CONTESTANTS: [(&str, New); 12] = [
 /// A contestant in a cell.
 pub struct Runner {
     cell: Cell,
+    /// In a pass.
+    messages: usize,
     socket: Socket,
     contestant: Box<dyn Contestant>,
     application: Application,
@@ -61,15 +63,16 @@ pub struct Runner {
 
 impl Runner {
     pub fn new(cell: &Cell, new: New) -> Self {
-        let socket = Socket::new(&cell.frame(), cell.messages(), cell.reads);
+        let messages = cell.messages();
+        let socket = Socket::new(&cell.frame(), messages, cell.reads);
         let contestant = new(cell, socket.clone());
-        Self { cell: *cell, socket, contestant, application: Application::new(cell) }
+        Self { cell: *cell, messages, socket, contestant, application: Application::new(cell) }
     }
 
     pub fn pass(&mut self) {
         self.application.messages = 0;
         self.contestant.pass(&mut self.application);
-        assert_eq!(self.application.messages, self.cell.messages());
+        assert_eq!(self.application.messages, self.messages);
     }
 
     /// Twice, so that what the first pass leaves behind is seen too.
@@ -80,7 +83,7 @@ impl Runner {
         self.pass();
         let answers = match self.cell.act {
             Act::Receive => Vec::new(),
-            Act::Echo => self.cell.answer().repeat(2 * self.cell.messages()),
+            Act::Echo => self.cell.answer().repeat(2 * self.messages),
         };
         assert!(self.socket.logged() == answers, "what was written is not what was to be");
     }
