@@ -11,6 +11,19 @@ use crate::statistics::{median, ratio};
 
 const SIZE: (u32, u32) = (960, 540);
 const OURS: RGBColor = RGBColor(200, 16, 46);
+/// Dark enough for thin lines on white, and none like ours.
+const PEERS: [RGBColor; 10] = [
+    RGBColor(31, 119, 180),
+    RGBColor(230, 110, 0),
+    RGBColor(44, 160, 44),
+    RGBColor(148, 103, 189),
+    RGBColor(140, 86, 75),
+    RGBColor(227, 90, 180),
+    RGBColor(90, 90, 90),
+    RGBColor(150, 150, 0),
+    RGBColor(0, 170, 190),
+    RGBColor(0, 50, 110),
+];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -56,6 +69,7 @@ fn lines(table: &Table, area: &Area<'_>) -> Result<()> {
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
         .x_labels(cells + legend)
         .x_label_formatter(&|index| table.cells.get(*index).cloned().unwrap_or_default())
         .y_label_formatter(&|value| label(*value))
@@ -111,6 +125,7 @@ fn bars(table: &Table, area: &Area<'_>) -> Result<()> {
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
         .y_labels(all.len())
         .y_label_formatter(&|at| match at {
             SegmentValue::CenterOf(index) => all.get(*index).map(|it| it.0.to_string()).unwrap_or_default(),
@@ -140,7 +155,7 @@ fn style(contestant: &str, index: usize) -> ShapeStyle {
     } else if is_baseline(contestant) {
         BLACK.mix(0.6).stroke_width(2)
     } else {
-        Palette99::pick(index).mix(0.8).stroke_width(1)
+        PEERS[index % PEERS.len()].stroke_width(2)
     }
 }
 
