@@ -1,7 +1,7 @@
 //! WebSocket libraries side by side, in memory. Prints CSV.
 //!
 //! ```sh
-//! memory [--time SECONDS]                       # all cells, which take so long in all
+//! memory [--time SECONDS]                       # all cells, which take no longer than that in all, or little more
 //! memory --quick
 //! memory cells                                  # those whose instructions are counted
 //! memory count CONTESTANT FAMILY CELL PASSES    # goes so many times through one of them, and prints nothing

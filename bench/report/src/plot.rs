@@ -19,7 +19,7 @@ const PEERS: [RGBColor; 10] = [
     RGBColor(148, 103, 189),
     RGBColor(140, 86, 75),
     RGBColor(227, 90, 180),
-    RGBColor(90, 90, 90),
+    RGBColor(235, 160, 0),
     RGBColor(150, 150, 0),
     RGBColor(0, 170, 190),
     RGBColor(0, 50, 110),
