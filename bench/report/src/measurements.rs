@@ -133,7 +133,7 @@ impl Table {
     }
 
     pub fn more_is_better(&self) -> bool {
-        self.metric.ends_with("/s")
+        self.metric.contains('/')
     }
 
     pub fn ours(&self) -> impl Iterator<Item = &str> {
@@ -149,7 +149,7 @@ impl Table {
     }
 }
 
-pub fn is_ours(contestant: &str) -> bool {
+fn is_ours(contestant: &str) -> bool {
     contestant.starts_with("sansocket")
 }
 

@@ -6,10 +6,17 @@ use std::path::{Path, PathBuf};
 use plotters::coord::ranged1d::IntoSegmentedCoord;
 use plotters::prelude::*;
 
-use crate::measurements::{Family, Table, is_baseline, is_ours};
+use crate::measurements::{Family, Table, is_baseline};
 use crate::statistics::{median, ratio};
 
-const SIZE: (u32, u32) = (960, 540);
+/// In pixels: what a plot has at least, and what it needs of them.
+const HEIGHT: usize = 540;
+const LINE: usize = 20;
+const CHARACTER: usize = 8;
+const CELL: usize = 110;
+const LEGEND: usize = 270;
+const AXIS: usize = 90;
+
 const OURS: RGBColor = RGBColor(200, 16, 46);
 /// Dark enough for thin lines on white, and none like ours.
 const PEERS: [RGBColor; 10] = [
@@ -34,13 +41,24 @@ pub fn draw(family: &Family, directory: &Path) -> Result<Option<PathBuf>> {
     let file =
         PathBuf::from(family.name.replace(|it: char| !it.is_ascii_alphanumeric(), "-")).with_extension("svg");
     let path = directory.join(&file);
-    let area = SVGBackend::new(&path, SIZE).into_drawing_area();
+    let size =
+        (u32::try_from(width(table))?, u32::try_from(HEIGHT.max(LINE * (table.contestants.len() + 3)))?);
+    let area = SVGBackend::new(&path, size).into_drawing_area();
     area.fill(&WHITE)?;
     let area = area.titled(&family.name, ("sans-serif", 20))?;
     let drawn = if table.cells.len() > 1 { lines(table, &area) } else { bars(table, &area) };
     drawn.map_err(|error| format!("{}: {error}", family.name))?;
     area.present()?;
     Ok(Some(Path::new(directory.file_name().unwrap_or_default()).join(file)))
+}
+
+fn width(table: &Table) -> usize {
+    AXIS + table.cells.len().max(4) * cell_width(table) + LEGEND
+}
+
+/// Such that the names do not overlap.
+fn cell_width(table: &Table) -> usize {
+    table.cells.iter().map(|cell| CHARACTER * (cell.chars().count() + 1)).fold(CELL, usize::max)
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
@@ -60,7 +78,7 @@ fn lines(table: &Table, area: &Area<'_>) -> Result<()> {
     };
     let cells = table.cells.len();
     // The rest of the width is the legend's.
-    let legend = (cells / 2).max(2);
+    let legend = LEGEND.div_ceil(cell_width(table)) + 1;
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(32)
@@ -77,7 +95,7 @@ fn lines(table: &Table, area: &Area<'_>) -> Result<()> {
         .label_style(("sans-serif", 14))
         .draw()?;
     for (index, (name, points)) in all.into_iter().enumerate() {
-        let style = style(name, index);
+        let style = style(table, name, index);
         chart
             .draw_series(LineSeries::new(points.iter().copied(), style))?
             .label(name)
@@ -137,7 +155,7 @@ fn bars(table: &Table, area: &Area<'_>) -> Result<()> {
         .draw()?;
     chart.draw_series(all.iter().enumerate().map(|(index, (name, value))| {
         let corners = [(0.0, SegmentValue::Exact(index)), (*value, SegmentValue::Exact(index + 1))];
-        let mut bar = Rectangle::new(corners, style(name, index).color.filled());
+        let mut bar = Rectangle::new(corners, style(table, name, index).color.filled());
         bar.set_margin(3, 3, 0, 0);
         bar
     }))?;
@@ -149,9 +167,10 @@ fn ordered(table: &Table) -> Vec<&str> {
     table.baselines().chain(table.peers()).chain(table.ours()).collect()
 }
 
-fn style(contestant: &str, index: usize) -> ShapeStyle {
-    if is_ours(contestant) {
-        OURS.stroke_width(4)
+fn style(table: &Table, contestant: &str, index: usize) -> ShapeStyle {
+    if let Some(index) = table.ours().position(|it| it == contestant) {
+        // The first the strongest.
+        OURS.mix(0.85_f64.powf(index as f64)).stroke_width(if index == 0 { 4 } else { 3 })
     } else if is_baseline(contestant) {
         BLACK.mix(0.6).stroke_width(2)
     } else {
