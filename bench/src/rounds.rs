@@ -25,6 +25,17 @@ pub struct Outcome {
 
 /// Each contestant does `messages` messages a round, over and over, for about as long as `time` in all.
 pub fn measure(contestants: &mut [Work<'_>], messages: usize, time: Duration) -> Vec<Outcome> {
+    let rounds = rounds(contestants, messages, time);
+    (0..contestants.len())
+        .map(|index| Outcome {
+            nanos_per_message: median(rounds.iter().map(|round| round[index])),
+            to_first: median(rounds.iter().map(|round| round[index] / round[0])),
+        })
+        .collect()
+}
+
+/// The same, before anything is made of it: nanoseconds per message of each contestant in each round.
+pub fn rounds(contestants: &mut [Work<'_>], messages: usize, time: Duration) -> Vec<Vec<f64>> {
     let passes: Vec<usize> = contestants.iter_mut().map(|work| warm_up(work, messages)).collect();
     let mut rounds: Vec<Vec<f64>> = Vec::new();
     let began = Instant::now();
@@ -38,12 +49,7 @@ pub fn measure(contestants: &mut [Work<'_>], messages: usize, time: Duration) ->
         }
         rounds.push(round);
     }
-    (0..contestants.len())
-        .map(|index| Outcome {
-            nanos_per_message: median(rounds.iter().map(|round| round[index])),
-            to_first: median(rounds.iter().map(|round| round[index] / round[0])),
-        })
-        .collect()
+    rounds
 }
 
 /// How many passes make a sample.

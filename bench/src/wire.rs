@@ -11,21 +11,33 @@ pub const COMPRESSED: u8 = 0x40;
 
 /// A message in one frame, as a client sends it.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(len @ 0..126), _) => frame.push(0x80 | len),
-        (_, Ok(len)) => {
-            frame.push(0x80 | 126);
-            frame.extend(len.to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
+    let mut frame = header(opcode, 0x80, payload.len());
     frame.extend(KEY);
     frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
     frame
+}
+
+/// The same, as a server does.
+pub fn unmasked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(opcode, 0, payload.len());
+    frame.extend(payload);
+    frame
+}
+
+fn header(opcode: u8, mask: u8, len: usize) -> Vec<u8> {
+    let mut header = vec![0x80 | opcode];
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ 0..126), _) => header.push(mask | len),
+        (_, Ok(len)) => {
+            header.push(mask | 126);
+            header.extend(len.to_be_bytes());
+        }
+        _ => {
+            header.push(mask | 127);
+            header.extend((len as u64).to_be_bytes());
+        }
+    }
+    header
 }
 
 /// The payload of the one frame that a server wrote, which must be whole and compressed.
