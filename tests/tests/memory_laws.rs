@@ -499,7 +499,7 @@ fn memory_that_is_lent_goes_round(broken: &mut Broken) {
 
 /// An application that keeps a message does not keep much more than that.
 fn memory_that_is_lent_is_not_wasted(broken: &mut Broken) {
-    for len in [40 * KIB, 65 * KIB, 200 * KIB] {
+    for len in [21 * KIB, 65 * KIB, 200 * KIB] {
         let mut connection = server(&Config::new());
         let mut frame = wire::frame(Role::Server, wire::BINARY, vec![7; len]);
         let (first, rest) = frame.split_at_mut(20 * KIB);

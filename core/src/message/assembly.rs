@@ -13,6 +13,9 @@ use crate::frame::{Decoder, Input};
 /// Memory is reserved ahead of what has arrived by at most this, or by as much as has arrived already.
 const AHEAD: usize = 64 * 1024;
 
+/// A message from this length on is put together in memory that is lent: about what its way out chains, and gives back.
+const LONG: usize = 16 * 1024;
+
 /// Text is unmasked, validated and appended in blocks of this size, so that each pass finds it in the
 /// first-level cache.
 const BLOCK: usize = 16 * 1024;
@@ -254,7 +257,7 @@ impl Assembly {
 /// Memory that is lent, for a message that has none yet and is long.
 fn reuse(capacity: usize, declared: u64, input: &mut Input<'_>) -> Option<Vec<u8>> {
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-    if capacity == 0 && declared > AHEAD { input.memory(declared) } else { None }
+    if capacity == 0 && declared >= LONG { input.memory(declared) } else { None }
 }
 
 /// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not
