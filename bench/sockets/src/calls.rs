@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -16,7 +17,9 @@ use crate::rounds::{Plan, Table};
 struct Trace {
     child: Child,
     /// What it counted.
-    counts: std::path::PathBuf,
+    counts: PathBuf,
+    /// It is not to end for want of somebody who listens.
+    _said: BufReader<ChildStderr>,
 }
 
 impl Trace {
@@ -27,12 +30,13 @@ impl Trace {
             .arg(&counts)
             .stderr(Stdio::piped())
             .spawn()?;
-        let said = BufReader::new(child.stderr.take().ok_or("it is piped")?);
-        let attached = said.lines().next().ok_or("strace has ended")??;
+        let mut said = BufReader::new(child.stderr.take().ok_or("it is piped")?);
+        let mut attached = String::new();
+        said.read_line(&mut attached)?;
         if !attached.contains("attached") {
             return Err(attached.into());
         }
-        Ok(Self { child, counts })
+        Ok(Self { child, counts, _said: said })
     }
 
     fn detach(mut self) -> Result<BTreeMap<&'static str, f64>> {

@@ -60,10 +60,10 @@ fn main() -> Result<()> {
         let mut plan = plan.clone();
         // Of those that have many contestants or cells, fewer: 25 minutes in all, 4 if it is to be quick.
         let (usual, usual_window, few, few_window) = match family.as_str() {
-            "sockets" => (9, 250, 3, 60),
-            "client" => (9, 250, 3, 60),
+            "sockets" => (9, 220, 3, 60),
+            "client" => (9, 220, 3, 60),
             "handshakes" => (9, 200, 3, 60),
-            "scale" => (7, 250, 3, 60),
+            "scale" => (5, 250, 3, 60),
             "calls" => (1, 500, 1, 200),
             other => return Err(format!("no such family: {other}").into()),
         };
