@@ -83,7 +83,7 @@ pub fn run(plan: &Plan) -> Result<()> {
         let numbers = [cell.connections, cell.depth, cell.size, micros(plan.warm_up), micros(plan.window)];
         pin(MEASURED)?;
         let output = Command::new(std::env::current_exe()?)
-            .args(["client", name, &server.address.to_string()])
+            .args(["--as-client", name, &server.address.to_string()])
             .args(numbers.map(|number| number.to_string()))
             .output();
         pin(OTHER)?;

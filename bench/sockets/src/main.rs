@@ -42,8 +42,9 @@ fn main() -> Result<()> {
                 println!("{HELP}");
                 return Ok(());
             }
-            Value(word) if word == "server" => return Server::find(&args.value()?.string()?)?.run(),
-            Value(word) if word == "client" => {
+            // What it starts itself with.
+            Long("as-server") => return Server::find(&args.value()?.string()?)?.run(),
+            Long("as-client") => {
                 let mut words = args.raw_args()?.map(|word| word.to_string_lossy().into_owned());
                 return clients::run_one(&mut words);
             }

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("results") => results = args.value()?.into(),
-            Value(word) if word == "server" => return serve(&args.value()?.string()?),
+            Long("as-server") => return serve(&args.value()?.string()?),
             Value(word) => match word.parse() {
                 Ok(count) => connections = count,
                 Err(_) => named.push(word.string()?),

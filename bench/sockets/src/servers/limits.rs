@@ -268,7 +268,11 @@ fn run<P: Protocol>(listener: net::TcpListener) -> Result<()> {
     let mut last = 0;
     let mut buffer = vec![0; P::ROOM + READ];
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            // As when a tracer comes or goes.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
         for event in &events {
             let token = event.token();
             if token != LISTENER {

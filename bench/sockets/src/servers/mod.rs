@@ -85,6 +85,7 @@ pub const IDLE: &[&str] = &[
     "raw TCP async-std",
     "sansocket handler",
     "sansocket feed",
+    "sansocket send",
     "sansocket handler smol",
     "sansocket feed smol",
     "sansocket handler async-std",
@@ -131,7 +132,7 @@ impl Server {
                 let mut command = Command::new(here);
                 // The runtimes' own threads, for those that insist on having some.
                 command
-                    .args(["server", self.name])
+                    .args(["--as-server", self.name])
                     .envs([("ASYNC_STD_THREAD_COUNT", "1"), ("SMOL_THREADS", "1")]);
                 command
             }

@@ -5,7 +5,7 @@ use sansocket_async_std::smol::Smol;
 use sansocket_async_std::{AsyncStd, serve as serve_async_std, smol::serve as serve_smol};
 use sansocket_driver::sansocket::{Accept, Config, Data, Delivery, Message};
 use sansocket_driver::{Handler, Incoming, Outcome, Reply, Runtime};
-use sansocket_tokio::{accept, serve};
+use sansocket_tokio::{Tokio, accept, serve};
 
 use super::{each, tokio};
 use crate::Result;
@@ -57,6 +57,7 @@ fn serve_tokio(listener: TcpListener, config: Config) -> Result<()> {
     })
 }
 
+/// As one writes it without a thought for memory: the future of the handshake is a part of the task's.
 pub fn send(listener: TcpListener) -> Result<()> {
     each(listener, true, |stream| async {
         let mut socket = accept(stream).await?;
@@ -68,14 +69,7 @@ pub fn send(listener: TcpListener) -> Result<()> {
 }
 
 pub fn feed(listener: TcpListener) -> Result<()> {
-    each(listener, true, |stream| async {
-        let mut socket = accept(stream).await?;
-        while let Some(message) = socket.recv().await? {
-            // Written when there is nothing more to receive from the last read.
-            socket.feed(message).await?;
-        }
-        Ok(())
-    })
+    tokio(true)?.block_on(async { feed_each::<Tokio>(tokio::net::TcpListener::from_std(listener)?).await })
 }
 
 pub fn smol_handler(listener: TcpListener) -> Result<()> {
@@ -107,6 +101,7 @@ async fn feed_each<R: Runtime>(mut listener: R::Listener) -> Result<()> {
             });
             let Ok(mut socket) = open.await else { return };
             while let Ok(Some(message)) = socket.recv().await {
+                // Written when there is nothing more to receive from the last read.
                 let _ = socket.feed(message).await;
             }
         });

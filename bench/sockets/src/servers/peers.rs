@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -164,10 +164,8 @@ pub fn response(request: &[u8]) -> Option<Vec<u8>> {
     Some(format!("{head}: {accept}\r\n\r\n").into())
 }
 
-/// It has no handshake, and reads a frame in three pieces, so it is given a buffer.
-async fn open_web_socket(
-    mut stream: TcpStream,
-) -> Result<web_socket::WebSocket<BufReader<BufWriter<TcpStream>>>> {
+/// It has no handshake.
+async fn open_web_socket(mut stream: TcpStream) -> Result<TcpStream> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut request).await? == 0 {
@@ -175,14 +173,17 @@ async fn open_web_socket(
         }
     }
     stream.write_all(&response(&request).ok_or("no key")?).await?;
-    let buffered = BufReader::with_capacity(16 << 10, BufWriter::with_capacity(16 << 10, stream));
-    Ok(web_socket::WebSocket::server(buffered))
+    Ok(stream)
 }
 
-async fn echo_web_socket(stream: TcpStream, feed: bool) -> Result<()> {
-    let mut socket = open_web_socket(stream).await?;
+/// It reads a frame in three pieces, so it is given a buffer.
+async fn echo_web_socket<S>(stream: S, feed: bool) -> Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut socket = web_socket::WebSocket::server(BufReader::with_capacity(16 << 10, stream));
     loop {
-        if !feed || socket.stream.buffer().is_empty() {
+        if feed && socket.stream.buffer().is_empty() {
             socket.flash().await?;
         }
         match socket.recv().await? {
@@ -200,11 +201,14 @@ async fn echo_web_socket(stream: TcpStream, feed: bool) -> Result<()> {
 }
 
 pub fn web_socket(listener: TcpListener) -> Result<()> {
-    each(listener, false, |stream| echo_web_socket(stream, false))
+    each(listener, false, |stream| async { echo_web_socket(open_web_socket(stream).await?, false).await })
 }
 
 pub fn web_socket_feed(listener: TcpListener) -> Result<()> {
-    each(listener, false, |stream| echo_web_socket(stream, true))
+    each(listener, false, |stream| async {
+        let stream = BufWriter::with_capacity(16 << 10, open_web_socket(stream).await?);
+        echo_web_socket(stream, true).await
+    })
 }
 
 /// As its `autobahn_server`.
