@@ -1,7 +1,7 @@
 //! What a server holds for each connection that has echoed a message and is idle: resident memory, and bytes
 //! requested from the allocator. Prints Markdown.
 //!
-//! `idle [CONNECTIONS] [SERVER…] [--results DIRECTORY]`; each server is a process of its own.
+//! `idle [CONNECTIONS] [--quick] [--server TEXT…] [--results DIRECTORY]`; each server is a process of its own.
 
 use std::alloc::System;
 use std::io;
@@ -32,10 +32,11 @@ fn main() -> Result<()> {
         match arg {
             Long("results") => results = args.value()?.into(),
             Long("as-server") => return serve(&args.value()?.string()?),
-            Value(word) => match word.parse() {
-                Ok(count) => connections = count,
-                Err(_) => named.push(word.string()?),
-            },
+            Long("quick") => connections = 2000,
+            Long("server") => named.push(args.value()?.string()?),
+            // Of the other families, which have rounds and cells.
+            Long("rounds" | "window" | "cell") => drop(args.value()?),
+            Value(count) => connections = count.parse()?,
             _ => return Err(arg.unexpected().into()),
         }
     }
