@@ -61,14 +61,17 @@ fn main() -> Result<()> {
         let mut plan = plan.clone();
         // Of those that have many contestants or cells, fewer: 25 minutes in all, 4 if it is to be quick.
         let (usual, usual_window, few, few_window) = match family.as_str() {
-            "sockets" => (9, 220, 3, 60),
-            "client" => (9, 220, 3, 60),
-            "handshakes" => (9, 200, 3, 60),
-            "scale" => (5, 250, 3, 60),
+            "sockets" => (9, 220, 3, 40),
+            "client" => (9, 220, 3, 40),
+            "handshakes" => (9, 200, 3, 40),
+            "scale" => (5, 250, 1, 40),
             "calls" => (1, 500, 1, 200),
             other => return Err(format!("no such family: {other}").into()),
         };
         let window_of_family = Duration::from_millis(if quick { few_window } else { usual_window });
+        if quick {
+            plan.warm_up = Duration::from_millis(20);
+        }
         plan.rounds = rounds.unwrap_or(if quick { few } else { usual });
         plan.window = window.unwrap_or(window_of_family);
         match family.as_str() {
