@@ -17,9 +17,21 @@ pub fn apply(key: [u8; 4], data: &mut [u8]) {
 #[cfg(feature = "std")]
 const WIDE: usize = 1024;
 
+/// From here on it pays to let no store lie across two lines of the cache (measured: a tenth less at 16 KiB, which the
+/// first level holds, a third at 64 KiB).
+#[cfg(feature = "std")]
+const ALIGNED: usize = 8 * 1024;
+
 #[cfg(feature = "std")]
 #[inline(never)]
-fn wide(key: [u8; 4], data: &mut [u8]) {
+fn wide(mut key: [u8; 4], mut data: &mut [u8]) {
+    const LINE: usize = 64;
+    if data.len() >= ALIGNED {
+        let (head, lines) = data.split_at_mut(data.as_ptr().align_offset(LINE).min(LINE));
+        arrays::<16>(key, head);
+        key = rotate(key, head.len());
+        data = lines;
+    }
     fearless_simd::dispatch!(fearless_simd::Level::new(), simd => {
         use fearless_simd::Simd;
         simd.vectorize(#[inline(always)] || arrays::<128>(key, data));
@@ -103,7 +115,7 @@ mod tests {
     #[test]
     fn every_length_and_alignment_equals_the_naive_loop() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
-        for len in (0..200).chain(1000..1300) {
+        for len in (0..200).chain(1000..1300).chain(8190..8260) {
             for offset in 0..33 {
                 let mut data = sample(offset + len);
                 let expected = naive(key, &data[offset..]);
