@@ -104,7 +104,7 @@ pub use close::{CloseCode, CloseFrame, ReasonTooLong};
 #[cfg(feature = "deflate")]
 pub use compression::{Compression, DeflateFrameFragments};
 pub use config::{Config, Delivery, Keepalive, Origins};
-pub use connection::{Connection, Endpoint, Role, State, Stats};
+pub use connection::{Connection, Direct, Endpoint, Role, State, Stats};
 pub use error::{ProtocolError, Rejected, SendError};
 pub use event::{Cause, Disconnect, Event, Side, Transport};
 pub use frame::{Input, Opcode};

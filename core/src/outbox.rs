@@ -130,7 +130,20 @@ impl Outbox {
         self.ready
     }
 
-    /// Queues bytes that are no frame: the opening handshake.
+    /// Whether no fragments wait.
+    pub(crate) fn is_all_ready(&self) -> bool {
+        self.waiting.is_none()
+    }
+
+    /// Queues the header of a frame whose payload follows it.
+    pub(crate) fn head(&mut self, head: Head, len: usize, key: Option<[u8; 4]>) {
+        self.make_room(MAX_HEADER);
+        let start = self.block.len();
+        head.header(len, key).append(&mut self.block);
+        self.ready += self.block.len() - start;
+    }
+
+    /// Queues bytes that are no frame: the opening handshake; the rest of a payload.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
         self.block.extend_from_slice(bytes);
@@ -292,10 +305,8 @@ impl Outbox {
                 return self.copied(head, payload.as_slice(), key);
             }
         };
-        self.make_room(MAX_HEADER);
-        let start = self.block.len();
-        head.header(payload.len(), key).append(&mut self.block);
-        self.ready += self.block.len() - start + payload.len();
+        self.head(head, payload.len(), key);
+        self.ready += payload.len();
         self.chain(payload);
     }
 

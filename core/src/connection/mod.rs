@@ -5,11 +5,13 @@ mod closing;
 mod codec;
 #[cfg(feature = "deflate")]
 mod compressed;
+mod direct;
 mod extras;
 mod opening;
 mod receive;
 mod send;
 
+pub use direct::Direct;
 pub use extras::Stats;
 
 use alloc::boxed::Box;
@@ -316,12 +318,7 @@ impl Connection {
     #[inline]
     pub fn transmitted_with(&mut self, n: usize, memory: &mut Vec<u8>) {
         let n = n.min(self.outbox.ready());
-        if self.extras.is_some() {
-            self.count_written(n);
-        }
-        if !matches!(self.phase, Phase::Open) || self.timers.unasked || self.is_backed_up() {
-            self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-        }
+        self.passed(n);
         self.outbox.written(n, memory);
         if self.pong.is_some() {
             self.send_waiting_pong();
@@ -329,6 +326,17 @@ impl Connection {
         self.outbox.advance(self.keys.as_deref_mut());
         if matches!(self.phase, Phase::Draining { eof: true, .. }) && self.outbox.len() == 0 {
             self.conclude();
+        }
+    }
+
+    /// So many bytes went to the transport.
+    #[inline]
+    fn passed(&mut self, n: usize) {
+        if self.extras.is_some() {
+            self.count_written(n);
+        }
+        if !matches!(self.phase, Phase::Open) || self.timers.unasked || self.is_backed_up() {
+            self.progress = self.progress.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }
     }
 

@@ -30,6 +30,10 @@ impl Connection {
             return None;
         }
         let offered = input.remaining();
+        input.limit_patience(match self.options.delivery {
+            Delivery::Whole => self.options.max_message.min(self.options.max_frame),
+            Delivery::Streaming => 0,
+        });
         let event = match self.phase {
             Phase::Open | Phase::Closing if self.inbound.extra => self.receive_with_extras(now, input),
             Phase::Open | Phase::Closing => self.receive_frames::<false>(now, input),
@@ -40,7 +44,7 @@ impl Connection {
                 None
             }
         };
-        if input.remaining() < offered {
+        if input.remaining() < offered || input.missing() > 0 {
             self.heard(now);
         }
         self.inbound.quick = self.may_be_quick();

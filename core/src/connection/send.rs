@@ -15,7 +15,8 @@ use crate::time::Instant;
 impl Connection {
     /// Queues a message: a `&str`, a `String`, a `&[u8]`, a `Vec<u8>` or a [`Message`]. All of it or nothing.
     ///
-    /// A borrowed payload is copied once; an owned one of 16 KiB or more is not copied at all.
+    /// A borrowed payload is copied once, a long one not even that by [`send_direct`](Self::send_direct); an owned one of
+    /// 16 KiB or more is not copied at all.
     ///
     /// # Errors
     /// [`SendError`]; the message is dropped then. Where it must not be lost, use
@@ -175,7 +176,7 @@ impl Connection {
     }
 
     #[inline]
-    fn queue_message(&mut self, message: Message<'_>) {
+    pub(super) fn queue_message(&mut self, message: Message<'_>) {
         if self.extras.is_some() {
             self.count_queued(message.len(), true);
             #[cfg(feature = "deflate")]
@@ -245,7 +246,7 @@ impl Connection {
     }
 }
 
-fn opcode(kind: Kind) -> Opcode {
+pub(super) fn opcode(kind: Kind) -> Opcode {
     match kind {
         Kind::Text => Opcode::Text,
         Kind::Binary => Opcode::Binary,

@@ -4,10 +4,13 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::header::{CONTROL_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, LEN_64, MASK};
-use super::{MAX_HEADER, mask};
+use super::{MAX_HEADER, Opcode, mask};
 use crate::Role;
 use crate::error::ProtocolError;
 use crate::message::Kind;
+
+/// Shorter texts are never left in the input: one that is not UTF-8 fails at once, while it costs little.
+const LONG_TEXT: u64 = 16 * 1024;
 
 /// Bytes from the peer, lent for one round of [`Connection::receive`](crate::Connection::receive).
 ///
@@ -18,12 +21,15 @@ use crate::message::Kind;
 pub struct Input<'b> {
     bytes: &'b mut [u8],
     memory: Option<&'b mut Vec<u8>>,
+    /// Payloads of up to this length are left until they are whole.
+    patience: u64,
+    missing: usize,
 }
 
 impl<'b> Input<'b> {
     /// Lends `bytes`, which will be unmasked in place.
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, memory: None }
+        Self { bytes, memory: None, patience: 0, missing: 0 }
     }
 
     /// Lends `memory` too: a long message that does not come whole with one read is put together there, if it fits,
@@ -32,14 +38,30 @@ impl<'b> Input<'b> {
     ///
     /// Of use to loops that pass long messages on: memory from the allocator may have been with the operating system
     /// meanwhile, and comes back a page at a time.
-    pub fn with_memory(bytes: &'b mut [u8], memory: &'b mut Vec<u8>) -> Self {
+    pub fn with_memory(self, memory: &'b mut Vec<u8>) -> Self {
         memory.clear();
-        Self { bytes, memory: Some(memory) }
+        Self { memory: Some(memory), ..self }
+    }
+
+    /// Has a message of up to `max` bytes left where it is until all of it is there, so that it is lent, and not put
+    /// together elsewhere: read more behind what is left, [`missing`](Self::missing) tells how much, and offer both
+    /// then. Without it, all is taken.
+    ///
+    /// This is for messages of one frame, those that come whole and are not compressed. A text shorter than 16 KiB is
+    /// taken nevertheless, and so fails at its first wrong byte; one that is left fails when all of it is there.
+    pub fn with_patience(self, max: usize) -> Self {
+        Self { patience: u64::try_from(max).unwrap_or(u64::MAX), ..self }
     }
 
     /// How many bytes have not been taken: the last ones of what was lent.
     pub fn remaining(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// How many bytes, at least, must come behind what remains before the connection can go on; 0 if it is not that
+    /// what it waits for.
+    pub fn missing(&self) -> usize {
+        self.missing
     }
 
     /// Whether everything has been taken.
@@ -54,6 +76,31 @@ impl<'b> Input<'b> {
 
     pub(crate) fn peek(&self) -> &[u8] {
         self.bytes
+    }
+
+    /// Leaves no longer payloads than that.
+    pub(crate) fn limit_patience(&mut self, max: u64) {
+        self.patience = self.patience.min(max);
+    }
+
+    /// Whether a frame is left, as its payload is not all there; `end` is where its header does.
+    #[inline]
+    fn leaves(&mut self, header: &Header, end: usize) -> bool {
+        let is_message = header.fin
+            && !header.rsv1
+            && match header.opcode {
+                Opcode::Binary => true,
+                Opcode::Text => header.len >= LONG_TEXT,
+                Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => false,
+            };
+        if !is_message || header.len > self.patience {
+            return false;
+        }
+        let Some(whole) = usize::try_from(header.len).ok().and_then(|len| len.checked_add(end)) else {
+            return false;
+        };
+        self.missing = whole.saturating_sub(self.bytes.len());
+        self.missing > 0
     }
 
     /// Memory for a message of `len` bytes, if there is some that is lent: not much more than it needs, since the
@@ -133,8 +180,8 @@ impl Decoder {
         self.rsv1 = rsv1;
     }
 
-    /// Takes the next frame's header from `input`, or its beginning. The payload of the frame before must
-    /// have been taken.
+    /// Takes the next frame's header from `input`, or its beginning; neither if it is [left](Input::with_patience).
+    /// The payload of the frame before must have been taken.
     ///
     /// # Errors
     /// The first byte that no valid header could have, as soon as it is there. The decoder is of no use after
@@ -147,9 +194,16 @@ impl Decoder {
         }
         match self.parse(input.peek())? {
             Some((header, end)) => {
+                if input.patience > 0 && input.leaves(&header, end) {
+                    return Ok(None);
+                }
                 input.take(end);
                 self.begin(&header);
                 Ok(Some(header))
+            }
+            None if input.patience > 0 && !input.is_empty() => {
+                input.missing = 1;
+                Ok(None)
             }
             None => {
                 self.spill(input, MAX_HEADER);
@@ -293,11 +347,11 @@ impl Decoder {
     }
 
     #[cold]
-    fn may_have(&self, opcode: super::Opcode, rsv: super::header::Rsv) -> bool {
+    fn may_have(&self, opcode: Opcode, rsv: super::header::Rsv) -> bool {
         rsv.only_first()
             && match self.rsv1 {
                 Rsv1::Never => false,
-                Rsv1::FirstFrame => !opcode.is_control() && opcode != super::Opcode::Continuation,
+                Rsv1::FirstFrame => !opcode.is_control() && opcode != Opcode::Continuation,
                 Rsv1::AnyFrame => !opcode.is_control(),
             }
     }
@@ -311,7 +365,7 @@ impl Decoder {
 
     #[inline(always)]
     fn parse(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
-        use super::Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
+        use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
         Header::decode_with(
             bytes,
             |opcode, _fin, rsv| {
