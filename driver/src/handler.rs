@@ -1,7 +1,9 @@
 //! The surface for programs that are called: one value a connection, after Cowboy's handlers.
 
+use core::fmt;
 use core::future::Future;
 use core::time::Duration;
+use std::io::IoSlice;
 
 use sansocket::{
     Accept, Agreed, CloseCode, CloseFrame, Config, Connection, Data, Disconnect, Instant, Kind, Message,
@@ -9,6 +11,10 @@ use sansocket::{
 };
 
 use crate::address::{Address, Mailbox};
+use crate::socket::{SLICES, Through};
+
+/// Messages from this length on are not queued if the stream takes them at once.
+const LONG: usize = 16 * 1024;
 
 /// What a callback returns. An error closes the connection with [`CloseCode::INTERNAL_ERROR`].
 pub type Outcome = Result<(), Box<dyn core::error::Error + Send + Sync>>;
@@ -130,27 +136,57 @@ impl From<Response> for Decision {
 }
 
 /// What a callback sends and commands, in order. It is encoded at once, and written when the callbacks of a
-/// read are through.
+/// read are through; with a long message at once, as far as the stream takes it.
 ///
 /// After a [`close`](Self::close) the rest is dropped, as nothing may follow it.
-#[derive(Debug)]
 pub struct Reply<'r, Info> {
     connection: &'r mut Connection,
     mailbox: &'r mut Mailbox<Info>,
+    stream: Option<&'r mut dyn Through>,
     now: Instant,
 }
 
 impl<'r, Info> Reply<'r, Info> {
     pub(crate) fn new(connection: &'r mut Connection, mailbox: &'r mut Mailbox<Info>, now: Instant) -> Self {
-        Self { connection, mailbox, now }
+        Self { connection, mailbox, stream: None, now }
+    }
+
+    /// Long payloads need not be queued.
+    pub(crate) fn through(self, stream: &'r mut dyn Through) -> Self {
+        Self { stream: Some(stream), ..self }
+    }
+
+    pub(crate) fn into_parts(self) -> (&'r mut Connection, Instant) {
+        (self.connection, self.now)
     }
 
     /// Sends a message.
     ///
     /// # Errors
     /// [`SendError::Full`] if the peer does not read what was sent before; [`SendError::MessageInProgress`].
+    #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        unless_closed(self.connection.send(message))
+        let message = message.into();
+        if message.len() < LONG || self.stream.is_none() {
+            return unless_closed(self.connection.send(message));
+        }
+        self.send_long(message)
+    }
+
+    /// What the stream takes at once is written from where it is.
+    fn send_long(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let direct = match self.connection.send_direct(message) {
+            Ok(direct) => direct,
+            Err(error) => return unless_closed(Err(error)),
+        };
+        if direct.is_direct()
+            && let Some(stream) = &mut self.stream
+        {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let written = stream.write(direct.io_slices(&mut slices));
+            direct.written(written);
+        }
+        Ok(())
     }
 
     /// Sends a message, and never compresses it: for one that has a secret in it, or is compressed already.
@@ -295,5 +331,11 @@ fn unless_closed(result: Result<(), SendError>) -> Result<(), SendError> {
     match result {
         Err(SendError::Closed) => Ok(()),
         other => other,
+    }
+}
+
+impl<Info> fmt::Debug for Reply<'_, Info> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("connection", &self.connection).finish_non_exhaustive()
     }
 }

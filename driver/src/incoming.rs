@@ -10,7 +10,7 @@ use sansocket::{
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
-use crate::socket::Socket;
+use crate::socket::{Socket, Through};
 use crate::trace;
 use crate::websocket::WebSocket;
 
@@ -126,14 +126,15 @@ pub async fn connect<I: Io + Unpin, T: Timer + Unpin>(
 /// The first event.
 async fn next<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Result<Event<'static>, Error> {
     let first =
-        poll_fn(|cx| socket.poll_events(cx, |_, _, event| ControlFlow::Break(event.into_owned()))).await;
+        poll_fn(|cx| socket.poll_events(cx, 0, |_, _, _, event| ControlFlow::Break(event.into_owned())))
+            .await;
     first.ok_or_else(|| end(socket))
 }
 
 /// Lets what is queued go out and the stream end.
 async fn finish<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) {
-    let ignore = |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
-    poll_fn(|cx| socket.poll_events(cx, ignore)).await;
+    let ignore = |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| ControlFlow::<()>::Continue(());
+    poll_fn(|cx| socket.poll_events(cx, 0, ignore)).await;
 }
 
 fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {

@@ -25,6 +25,7 @@ mod stream_sink;
 mod surface;
 mod tls;
 mod trace;
+mod unread;
 mod wakers;
 mod websocket;
 

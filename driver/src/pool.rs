@@ -9,8 +9,11 @@ use core::cell::RefCell;
 #[cfg(feature = "deflate")]
 use sansocket::deflate;
 
-/// One read takes in up to this: a socket buffer's worth, and many small messages.
-pub(crate) const READ: usize = 64 * 1024;
+/// One read takes in up to this: many small messages, or one of 64 KiB with its header.
+pub(crate) const READ: usize = 64 * 1024 + 64;
+
+/// A thread keeps so much of what is read into.
+const MAX_READ: usize = 4 * 1024 * 1024;
 
 /// A block for output that has grown beyond this is freed instead of kept.
 const MAX_OUTPUT: usize = 256 * 1024;
@@ -40,15 +43,23 @@ fn with<R>(work: impl FnOnce(&mut Pool) -> R) -> Option<R> {
     POOL.try_with(|pool| work(&mut pool.borrow_mut())).ok()
 }
 
-/// A block to read into. What it has in it is of no meaning.
-pub(crate) fn take_read() -> Box<[u8]> {
-    with(|pool| pool.read.pop()).flatten().unwrap_or_else(|| vec![0; READ].into_boxed_slice())
+/// A block to read into: of `wanted` bytes or more if there is one, else of `least`. What it has in it is of no meaning.
+pub(crate) fn take_read(wanted: usize, least: usize) -> Box<[u8]> {
+    with(|pool| {
+        let of = |len| move |block: &Box<[u8]>| block.len() >= len;
+        let index =
+            pool.read.iter().rposition(of(wanted)).or_else(|| pool.read.iter().rposition(of(least)))?;
+        Some(pool.read.swap_remove(index))
+    })
+    .flatten()
+    .unwrap_or_else(|| vec![0; least].into_boxed_slice())
 }
 
 /// Gives a block back, unzeroed.
 pub(crate) fn give_read(block: Box<[u8]>) {
     with(|pool| {
-        if block.len() == READ && pool.read.len() < KEEP {
+        let held: usize = pool.read.iter().map(|block| block.len()).sum();
+        if block.len() >= READ && pool.read.len() < KEEP && held + block.len() <= MAX_READ {
             pool.read.push(block);
         }
     });

@@ -28,6 +28,10 @@ use crate::trace;
 const INFOS_PER_TURN: usize = 64;
 const TURNS_PER_POLL: usize = 16;
 
+/// A message of up to this length is lent to the handler where it was read, if the peer sends it in one frame. As long
+/// as messages may be by default.
+const PATIENCE: usize = 1024 * 1024;
+
 /// A server's connection with its handler, from the request to the end: the future of one connection's task.
 ///
 /// It resolves to how the connection ended, or to the error that kept it from opening.
@@ -199,8 +203,8 @@ fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
 ) -> Poll<()> {
     for _ in 0..TURNS_PER_POLL {
         deliver_infos(cx, socket, handler, mailbox);
-        let events = socket.poll_events(cx, |connection, now, event| {
-            on_event(connection, now, event, handler, mailbox);
+        let events = socket.poll_events(cx, PATIENCE, |connection, stream, now, event| {
+            on_event(Reply::new(connection, mailbox, now).through(stream), event, handler);
             ControlFlow::<()>::Continue(())
         });
         if events.is_ready() {
@@ -248,18 +252,11 @@ fn has_room(connection: &Connection) -> bool {
     connection.is_paused() || connection.buffered() < connection.high_water()
 }
 
-fn on_event<H: Handler>(
-    connection: &mut Connection,
-    now: Instant,
-    event: Event<'_>,
-    handler: &mut H,
-    mailbox: &mut Mailbox<H::Info>,
-) {
+fn on_event<H: Handler>(mut reply: Reply<'_, H::Info>, event: Event<'_>, handler: &mut H) {
     // Once it has closed the connection, a handler is only told the end.
-    if connection.state() != State::Open {
+    if reply.is_closing() {
         return;
     }
-    let mut reply = Reply::new(connection, mailbox, now);
     let outcome = guard(|| match event {
         Event::Message(message) => handler.message(message, &mut reply),
         Event::Data(data) => handler.data(data, &mut reply),
@@ -267,6 +264,7 @@ fn on_event<H: Handler>(
         Event::Pong(payload) => handler.pong(&payload, &mut reply),
         _ => Ok(()),
     });
+    let (connection, now) = reply.into_parts();
     settle(outcome, handler, connection, now);
 }
 

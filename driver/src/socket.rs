@@ -10,15 +10,16 @@ use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Transport}
 
 use crate::io::{Io, Timer};
 use crate::pool;
+use crate::unread::Unread;
 
-/// After this many reads a poll lets other tasks run.
-const READS_PER_POLL: usize = 16;
+/// After reading this much, in small portions less, a poll lets other tasks run.
+const READ_PER_POLL: usize = 16 * pool::READ;
 
 /// The stream has this long to get rid of what it holds once the connection is over.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// One write takes up to this many slices.
-const SLICES: usize = 16;
+pub(crate) const SLICES: usize = 16;
 
 /// A connection and its stream. All protocol state is in the connection, none in a future.
 #[derive(Debug)]
@@ -36,14 +37,6 @@ pub(crate) struct Socket<I, T> {
     /// The connection is over, and the stream has until then to take what it was given.
     linger: Option<Instant>,
     error: Option<io::Error>,
-}
-
-/// Bytes that were read and not taken.
-#[derive(Debug, Default)]
-struct Unread {
-    block: Option<Box<[u8]>>,
-    start: usize,
-    end: usize,
 }
 
 impl<I: Io + Unpin, T: Timer> Socket<I, T> {
@@ -65,7 +58,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// Bytes that were read already.
     pub(crate) fn unread(&mut self, bytes: &[u8]) {
-        self.input.fill(bytes.into(), bytes.len());
+        self.input = Unread::from(bytes);
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -94,24 +87,28 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     pub(crate) fn poll_events<B>(
         &mut self,
         cx: &mut Context<'_>,
-        mut visit: impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+        patience: usize,
+        mut visit: impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<Option<B>> {
-        let mut reads = 0;
+        let mut read = 0;
         loop {
-            if let ControlFlow::Break(value) = self.take_events(cx, &mut visit) {
+            if let ControlFlow::Break(value) = self.take_events(cx, patience, &mut visit) {
                 return Poll::Ready(Some(value));
             }
             let written = self.poll_write(cx);
             if self.poll_transport(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            let reads_on = self.input.is_empty() && self.connection.wants_read() && !self.eof;
-            let has_turn = reads < READS_PER_POLL;
+            let reads_on = self.input.wants_more() && self.connection.wants_read() && !self.eof;
+            let has_turn = read < READ_PER_POLL;
             // Before the timers: a peer whose bytes wait to be read is not silent.
             if reads_on && has_turn {
-                reads += 1;
+                let before = self.input.len();
                 match self.poll_read(cx, &mut visit) {
-                    Poll::Ready(ControlFlow::Continue(())) => continue,
+                    Poll::Ready(ControlFlow::Continue(())) => {
+                        read += (self.input.len() - before).max(pool::READ);
+                        continue;
+                    }
                     Poll::Ready(ControlFlow::Break(value)) => return Poll::Ready(Some(value)),
                     Poll::Pending => {}
                 }
@@ -120,7 +117,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 continue;
             }
             if reads_on {
-                if !has_turn {
+                if has_turn {
+                    self.input.shrink();
+                } else {
                     cx.waker().wake_by_ref();
                 }
                 return Poll::Pending;
@@ -159,9 +158,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         if self.timer.poll_at(cx, deadline.at).is_pending() {
             return false;
         }
-        if self.input.is_empty() && self.connection.wants_read() && !self.eof {
-            let ignore = &mut |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
-            if self.poll_read(cx, ignore).is_ready() && !self.input.is_empty() {
+        if self.input.wants_more() && self.connection.wants_read() && !self.eof {
+            let ignore = &mut |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| {
+                ControlFlow::<()>::Continue(())
+            };
+            if self.poll_read(cx, ignore).is_ready() && !self.input.wants_more() {
                 self.connection.heard(self.timer.now());
                 return true;
             }
@@ -213,26 +214,33 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     fn take_events<B>(
         &mut self,
         cx: &mut Context<'_>,
-        visit: &mut impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+        patience: usize,
+        visit: &mut impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        if self.input.is_empty() {
+        if self.input.wants_more() {
             return ControlFlow::Continue(());
         }
         self.lend();
         let now = self.timer.now();
         let mut memory = pool::take_message();
-        let mut input = Input::with_memory(self.input.bytes(), &mut memory);
+        let mut input = Input::new(self.input.bytes()).with_memory(&mut memory).with_patience(patience);
+        let mut stream = Stream { io: &mut self.io, cx, written: false, error: None };
         let mut flow = ControlFlow::Continue(());
         let mut answered = false;
         while flow.is_continue() {
             let Some(event) = self.connection.receive(now, &mut input) else { break };
             answered |= matches!(event, Event::Ping(_) | Event::Close(_));
-            flow = visit(&mut self.connection, now, event);
+            flow = visit(&mut self.connection, &mut stream, now, event);
         }
-        let left = input.remaining();
-        self.input.keep_last(left);
+        self.unflushed |= stream.written;
+        let failed = stream.error;
+        let (left, missing) = (input.remaining(), input.missing());
+        self.input.keep_last(left, missing);
         pool::give_message(memory);
         self.reclaim_codecs();
+        if let Some(error) = failed {
+            self.write_failed(error);
+        }
         if answered && flow.is_break() {
             // The caller may be long in coming back.
             let _ = self.poll_write(cx);
@@ -243,31 +251,25 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     fn poll_read<B>(
         &mut self,
         cx: &mut Context<'_>,
-        visit: &mut impl FnMut(&mut Connection, Instant, Event<'_>) -> ControlFlow<B>,
+        visit: &mut impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        let mut block = pool::take_read();
-        let read = Pin::new(&mut self.io).poll_read(cx, &mut block);
+        let read = Pin::new(&mut self.io).poll_read(cx, self.input.space());
+        self.input.filled(if let Poll::Ready(Ok(n)) = read { n } else { 0 });
         match read {
-            Poll::Ready(Ok(n @ 1..)) => {
-                self.input.fill(block, n);
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(1..)) => return Poll::Ready(ControlFlow::Continue(())),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 return Poll::Ready(ControlFlow::Continue(()));
-            }
-            Poll::Pending => {
-                pool::give_read(block);
-                return Poll::Pending;
             }
             Poll::Ready(Ok(0)) => {}
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                pool::give_read(block);
-                return Poll::Ready(ControlFlow::Continue(()));
-            }
             Poll::Ready(Err(error)) => self.error = Some(error),
         }
-        pool::give_read(block);
         self.eof = true;
         let now = self.timer.now();
         let event = self.connection.receive_eof();
-        Poll::Ready(event.map_or(ControlFlow::Continue(()), |event| visit(&mut self.connection, now, event)))
+        Poll::Ready(event.map_or(ControlFlow::Continue(()), |event| {
+            visit(&mut self.connection, &mut NoStream, now, event)
+        }))
     }
 
     /// Ready when nothing is left to write, or it cannot be.
@@ -346,47 +348,41 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     }
 }
 
-impl Unread {
-    fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
+/// A way to the stream for who has a long payload at hand, so that it need not be queued.
+pub(crate) trait Through {
+    /// Writes what the stream takes at once. An error is kept for later.
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> usize;
+}
 
-    fn bytes(&mut self) -> &mut [u8] {
-        match &mut self.block {
-            Some(block) => &mut block[self.start..self.end],
-            None => &mut [],
-        }
-    }
+struct Stream<'s, 'c, I> {
+    io: &'s mut I,
+    cx: &'s mut Context<'c>,
+    written: bool,
+    error: Option<io::Error>,
+}
 
-    fn fill(&mut self, block: Box<[u8]>, len: usize) {
-        *self = Self { block: Some(block), start: 0, end: len };
-    }
-
-    /// All but the last `left` bytes were taken.
-    fn keep_last(&mut self, left: usize) {
-        self.start = self.end - left;
-        if left == 0 {
-            *self = Self::default();
+impl<I: Io + Unpin> Through for Stream<'_, '_, I> {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> usize {
+        if self.error.is_some() {
+            return 0;
         }
-    }
-
-    /// Moves a few bytes that have to wait to memory of their own.
-    fn shrink(&mut self) {
-        let len = self.end - self.start;
-        if len > pool::READ / 2 {
-            return;
+        match Pin::new(&mut *self.io).poll_write(self.cx, slices) {
+            Poll::Ready(Ok(n)) => {
+                self.written = true;
+                return n;
+            }
+            Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::Interrupted => self.error = Some(error),
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
-        if let Some(block) = self.block.take_if(|block| block.len() > len) {
-            *self = Self { block: Some(block[self.start..self.end].into()), start: 0, end: len };
-            pool::give_read(block);
-        }
+        0
     }
 }
 
-impl Drop for Unread {
-    fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
-            pool::give_read(block);
-        }
+/// Everything is queued.
+pub(crate) struct NoStream;
+
+impl Through for NoStream {
+    fn write(&mut self, _: &[IoSlice<'_>]) -> usize {
+        0
     }
 }

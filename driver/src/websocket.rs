@@ -11,10 +11,13 @@ use sansocket::{
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
-use crate::socket::Socket;
+use crate::socket::{Socket, Through};
 use crate::split::{Receiver, ReuniteError, Sender};
 use crate::trace;
 use crate::wakers::{Side, Wakers};
+
+/// Longer messages are put together in memory of their own, which is the application's then: this costs a copy less.
+const PATIENCE: usize = 16 * 1024 - 1;
 
 /// An open WebSocket on a byte stream.
 ///
@@ -298,11 +301,12 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
             return Poll::Ready(Ok(None));
         }
         let waker = self.wakers.begin(Side::Receive, cx);
-        let message = socket.poll_events(&mut Context::from_waker(&waker), |_, _, event| match event {
-            Event::Message(message) => ControlFlow::Break(message.into_owned()),
-            Event::Data(data) => join(pieces, &data),
-            _ => ControlFlow::Continue(()),
-        });
+        let message =
+            socket.poll_events(&mut Context::from_waker(&waker), PATIENCE, |_, _, _, event| match event {
+                Event::Message(message) => ControlFlow::Break(message.into_owned()),
+                Event::Data(data) => join(pieces, &data),
+                _ => ControlFlow::Continue(()),
+            });
         self.received(message)
     }
 
@@ -318,11 +322,16 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
             return Poll::Ready(Ok(Some(Data { kind, payload: begun.into(), first: true, last: false })));
         }
         let waker = self.wakers.begin(Side::Receive, cx);
-        let piece = self.socket.poll_events(&mut Context::from_waker(&waker), |_, _, event| match event {
-            Event::Message(message) => ControlFlow::Break(whole(message)),
-            Event::Data(data) => ControlFlow::Break(data.into_owned()),
-            _ => ControlFlow::Continue(()),
-        });
+        let piece =
+            self.socket.poll_events(
+                &mut Context::from_waker(&waker),
+                PATIENCE,
+                |_, _, _, event| match event {
+                    Event::Message(message) => ControlFlow::Break(whole(message)),
+                    Event::Data(data) => ControlFlow::Break(data.into_owned()),
+                    _ => ControlFlow::Continue(()),
+                },
+            );
         self.received(piece)
     }
 
@@ -386,8 +395,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
         loop {
-            let ignore = |_: &mut Connection, _, _: Event<'_>| ControlFlow::<()>::Continue(());
-            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, ignore)) {
+            let ignore =
+                |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| ControlFlow::<()>::Continue(());
+            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, PATIENCE, ignore)) {
                 Poll::Ready(_) => {
                     let was_told = core::mem::replace(&mut self.ended, true);
                     if let Some(disconnect) = self.disconnect() {

@@ -1,0 +1,126 @@
+//! Bytes that were read and not taken.
+
+use crate::pool::{self, READ};
+
+/// A block that is read into, and what of it has not been taken.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    block: Option<Box<[u8]>>,
+    start: usize,
+    end: usize,
+    /// So many bytes, at least, must come behind these before they can be taken.
+    missing: usize,
+}
+
+impl Unread {
+    /// Whether nothing can be taken before more is read.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.is_empty() || self.missing > 0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        match &mut self.block {
+            Some(block) => &mut block[self.start..self.end],
+            None => &mut [],
+        }
+    }
+
+    /// All but the last `left` bytes were taken, and those lack `missing`.
+    pub(crate) fn keep_last(&mut self, left: usize, missing: usize) {
+        self.start = self.end - left;
+        self.missing = missing;
+        self.release();
+    }
+
+    /// Room to read into, behind what is there.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        let most = self.missing.max(READ);
+        self.make_room();
+        match &mut self.block {
+            Some(block) => {
+                let end = block.len().min(self.end.saturating_add(most));
+                &mut block[self.end..end]
+            }
+            None => &mut [],
+        }
+    }
+
+    /// So many bytes were read there.
+    pub(crate) fn filled(&mut self, n: usize) {
+        self.end += n;
+        if n > 0 {
+            self.missing = 0;
+        }
+        self.release();
+    }
+
+    /// Moves a few bytes that have to wait to memory of their own.
+    pub(crate) fn shrink(&mut self) {
+        let len = self.len();
+        if len <= READ / 2
+            && let Some(block) = self.block.take_if(|block| block.len() > len)
+        {
+            self.move_to(block[self.start..self.end].into());
+            pool::give_read(block);
+        }
+    }
+
+    /// Gives up a block that nothing is in.
+    fn release(&mut self) {
+        if self.is_empty()
+            && let Some(block) = std::mem::take(self).block.take()
+        {
+            pool::give_read(block);
+        }
+    }
+
+    /// What is there moves to the front if there is little room behind it, and to a longer block if there is none. That is
+    /// as long as what it lacks demands only if the thread has such a one: what a peer has announced and not sent takes no
+    /// memory, or as much again as it has sent.
+    fn make_room(&mut self) {
+        let len = self.len();
+        let whole = len.saturating_add(self.missing);
+        let room = self.block.as_ref().map_or(0, |block| block.len() - len);
+        if room == 0 {
+            let least = whole.min(len.saturating_mul(2)).max(READ);
+            let mut longer = pool::take_read(whole, least);
+            longer[..len].copy_from_slice(self.bytes());
+            if let Some(block) = self.block.take() {
+                pool::give_read(block);
+            }
+            self.move_to(longer);
+        } else if let Some(block) = &mut self.block
+            && block.len() - self.end < self.missing.max(READ / 2).min(room)
+        {
+            block.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, len);
+        }
+    }
+
+    fn move_to(&mut self, block: Box<[u8]>) {
+        let len = self.len();
+        (self.block, self.start, self.end) = (Some(block), 0, len);
+    }
+}
+
+impl From<&[u8]> for Unread {
+    fn from(bytes: &[u8]) -> Self {
+        Self { block: Some(bytes.into()), start: 0, end: bytes.len(), missing: 0 }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            pool::give_read(block);
+        }
+    }
+}
