@@ -93,8 +93,10 @@ impl Socket {
         &kernel.input[from..to]
     }
 
-    pub fn write(&self, bytes: &[u8]) {
+    /// Writes all of it.
+    pub fn write(&self, bytes: &[u8]) -> usize {
         self.0.output.borrow_mut().extend_from_slice(bytes);
+        bytes.len()
     }
 
     /// Keeps what is written.
@@ -109,8 +111,7 @@ impl Socket {
     }
 
     fn write_vectored(&self, slices: &[IoSlice<'_>]) -> usize {
-        slices.iter().for_each(|slice| self.write(slice));
-        slices.iter().map(|slice| slice.len()).sum()
+        slices.iter().map(|slice| self.write(slice)).sum()
     }
 }
 
@@ -125,8 +126,7 @@ impl io::Read for Socket {
 
 impl io::Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Self::write(self, bytes);
-        Ok(bytes.len())
+        Ok(Self::write(self, bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -155,8 +155,7 @@ impl tokio::io::AsyncRead for Socket {
 
 impl tokio::io::AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Self::write(&self, bytes);
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(Ok(Self::write(&self, bytes)))
     }
 
     fn poll_write_vectored(
@@ -188,8 +187,7 @@ impl futures::io::AsyncRead for Socket {
 
 impl futures::io::AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Self::write(&self, bytes);
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(Ok(Self::write(&self, bytes)))
     }
 
     fn poll_write_vectored(
@@ -222,7 +220,9 @@ impl wtx::stream::StreamWriter for Socket {
     }
 
     async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
-        slices.iter().for_each(|slice| self.write(slice));
+        for slice in slices {
+            self.write(slice);
+        }
         Ok(())
     }
 }

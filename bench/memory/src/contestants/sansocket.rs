@@ -1,5 +1,7 @@
 //! This library, as an event loop drives it (`core/examples/epoll.rs`).
 
+use std::ops::Range;
+
 use sansocket::{Agreed, Config, Connection, Endpoint, Event, Input, Instant, Message};
 
 use crate::application::Application;
@@ -9,28 +11,41 @@ use crate::socket::Socket;
 
 const NOW: Instant = Instant::ORIGIN;
 
+/// Longer messages would be put together elsewhere.
+const PATIENCE: usize = 1024 * 1024;
+/// One read takes in a message of 64 KiB with its header.
+const READ: usize = BUFFER + 64;
+
 struct Sansocket {
     socket: Socket,
     is_echo: bool,
     connection: Connection,
     /// What all connections of a loop read into,
     buffer: Vec<u8>,
+    /// what of it is a message that is not all there,
+    left: Range<usize>,
+    /// and what it lacks,
+    missing: usize,
     /// and what they borrow for output.
     output: Vec<u8>,
 }
 
 pub fn new(cell: &Cell, socket: Socket) -> Box<dyn Contestant> {
     let connection = Connection::established(Endpoint::Server, &Config::new(), Agreed::new(), NOW);
-    let buffer = vec![0; BUFFER.max(socket.turn())];
-    Box::new(Sansocket { socket, is_echo: cell.act == Act::Echo, connection, buffer, output: Vec::new() })
+    let buffer = vec![0; cell.frame().len() + 4 * READ];
+    let is_echo = cell.act == Act::Echo;
+    Box::new(Sansocket { socket, is_echo, connection, buffer, left: 0..0, missing: 0, output: Vec::new() })
 }
 
 impl Contestant for Sansocket {
     fn pass(&mut self, application: &mut Application) {
         while self.socket.wake() {
             let spare = self.connection.lend_output(std::mem::take(&mut self.output));
-            while let read @ 1.. = self.socket.read(&mut self.buffer) {
-                self.receive(read, application);
+            while let read @ 1.. =
+                self.socket.read(&mut self.buffer[self.left.end..][..self.missing.max(READ)])
+            {
+                self.left.end += read;
+                self.receive(application);
             }
             self.output = self.connection.reclaim_output().or(spare).unwrap_or_default();
         }
@@ -38,10 +53,10 @@ impl Contestant for Sansocket {
 }
 
 impl Sansocket {
-    fn receive(&mut self, read: usize, application: &mut Application) {
-        let mut input = Input::new(&mut self.buffer[..read]);
+    fn receive(&mut self, application: &mut Application) {
+        let mut input = Input::new(&mut self.buffer[self.left.clone()]).with_patience(PATIENCE);
         // The connection takes no more while it has too much to write.
-        while !input.is_empty() {
+        while !input.is_empty() && input.missing() == 0 {
             while let Some(event) = self.connection.receive(NOW, &mut input) {
                 let Event::Message(message) = event else { panic!("{event:?}") };
                 match &message {
@@ -49,13 +64,26 @@ impl Sansocket {
                     Message::Binary(bytes) => application.binary(bytes),
                 }
                 if self.is_echo {
-                    self.connection.send(message).expect("it is open");
+                    let direct = self.connection.send_direct(message).expect("it is open");
+                    if direct.is_direct() {
+                        let written = direct.slices().map(|slice| self.socket.write(slice)).sum();
+                        direct.written(written);
+                    }
                 }
             }
             let transmit = self.connection.transmit();
-            let len = transmit.len();
-            transmit.slices().for_each(|slice| self.socket.write(slice));
-            self.connection.transmitted(len);
+            if transmit.is_empty() {
+                break;
+            }
+            let written = transmit.slices().map(|slice| self.socket.write(slice)).sum();
+            self.connection.transmitted(written);
+        }
+        let left = input.remaining();
+        self.missing = input.missing();
+        self.left.start = self.left.end - left;
+        if left == 0 || self.buffer.len() - self.left.end < self.missing.max(READ) {
+            self.buffer.copy_within(self.left.clone(), 0);
+            self.left = 0..left;
         }
     }
 }
