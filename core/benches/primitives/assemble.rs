@@ -1,0 +1,159 @@
+//! Messages that a server receives. The limits unmask, copy into memory that was reserved once, and validate by
+//! `simdutf8`; they know where each payload is.
+
+use core::hint::black_box;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use sansocket::frame::{Header, Input, Opcode, mask};
+use sansocket::{Agreed, Config, Connection, Endpoint, Event, Instant, Message};
+
+use crate::{Content, NEUTRAL_KEY, Sample, append_frame};
+
+const NOW: Instant = Instant::ORIGIN;
+
+const CONTENTS: [Content; 3] = [Content::Binary, Content::Ascii, Content::MultiByte];
+
+/// A long message comes in reads of this length, a shorter one in two.
+const READ: usize = 4096;
+
+const FRAGMENTS: usize = 4;
+
+/// In one frame that is all there.
+mod lent {
+    use super::*;
+
+    #[divan::bench(args = Sample::all(&CONTENTS, &crate::SIZES))]
+    fn receive(bencher: Bencher<'_, '_>, sample: Sample) {
+        receive_in_reads(bencher, sample, 1, usize::MAX);
+    }
+
+    #[divan::bench(name = "limit: unmasked and validated", args = Sample::all(&CONTENTS, &crate::SIZES))]
+    fn unmasked(bencher: Bencher<'_, '_>, sample: Sample) {
+        let mut payload = sample.bytes();
+        bencher.counter(BytesCount::of_slice(&payload)).bench_local(|| {
+            mask::apply(black_box(NEUTRAL_KEY), black_box(&mut payload));
+            check(sample, &payload);
+            black_box(&payload);
+        });
+    }
+}
+
+/// In one frame that comes in several reads, and in several frames that come in one.
+mod owned {
+    use super::*;
+
+    #[divan::bench(args = samples())]
+    fn from_reads(bencher: Bencher<'_, '_>, sample: Sample) {
+        receive_in_reads(bencher, sample, 1, READ);
+    }
+
+    #[divan::bench(args = samples())]
+    fn from_fragments(bencher: Bencher<'_, '_>, sample: Sample) {
+        receive_in_reads(bencher, sample, FRAGMENTS, usize::MAX);
+    }
+
+    #[divan::bench(name = "limit: copied and validated", args = samples())]
+    fn copied(bencher: Bencher<'_, '_>, sample: Sample) {
+        let payload = sample.bytes();
+        bencher.counter(BytesCount::of_slice(&payload)).bench_local(|| {
+            let mut message = Vec::with_capacity(payload.len());
+            copy(sample, black_box(&payload), &mut message);
+            black_box(message)
+        });
+    }
+}
+
+/// In several reads, into memory that a message before has left: `Input::with_memory`.
+mod owned_again {
+    use super::*;
+
+    /// From where on it is used.
+    const LONG: [usize; 3] = [16 << 10, 64 << 10, 1 << 20];
+
+    #[divan::bench(args = Sample::all(&CONTENTS, &LONG))]
+    fn from_reads(bencher: Bencher<'_, '_>, sample: Sample) {
+        let mut stream = frames(sample, 1);
+        let mut server = server();
+        let mut memory = Vec::with_capacity(sample.len);
+        bencher.counter(BytesCount::new(sample.len)).bench_local(|| {
+            for read in black_box(&mut stream).chunks_mut(READ) {
+                let mut input = Input::with_memory(read, &mut memory);
+                if let Some(message) = receive(&mut server, &mut input) {
+                    memory = black_box(message).into_bytes();
+                    return;
+                }
+            }
+            panic!("no message");
+        });
+    }
+
+    #[divan::bench(name = "limit: copied and validated", args = Sample::all(&CONTENTS, &LONG))]
+    fn copied(bencher: Bencher<'_, '_>, sample: Sample) {
+        let payload = sample.bytes();
+        let mut message = Vec::with_capacity(payload.len());
+        bencher.counter(BytesCount::of_slice(&payload)).bench_local(|| {
+            message.clear();
+            copy(sample, black_box(&payload), &mut message);
+            black_box(&message);
+        });
+    }
+}
+
+fn samples() -> Vec<Sample> {
+    Sample::all(&CONTENTS, &crate::SIZES)
+}
+
+fn receive_in_reads(bencher: Bencher<'_, '_>, sample: Sample, fragments: usize, read: usize) {
+    let mut stream = frames(sample, fragments);
+    let read = if read < usize::MAX { read.min(stream.len() / 2 + 1) } else { stream.len() };
+    let mut server = server();
+    bencher.counter(BytesCount::new(sample.len)).bench_local(|| {
+        let mut messages = 0;
+        for read in black_box(&mut stream).chunks_mut(read) {
+            if let Some(message) = receive(&mut server, &mut Input::new(read)) {
+                messages += 1;
+                black_box(&message);
+            }
+        }
+        assert_eq!(messages, 1);
+    });
+}
+
+fn server() -> Connection {
+    Connection::established(Endpoint::Server, &Config::new(), Agreed::new(), NOW)
+}
+
+fn receive<'b>(server: &mut Connection, input: &mut Input<'b>) -> Option<Message<'b>> {
+    match server.receive(NOW, input) {
+        Some(Event::Message(message)) => Some(message),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A message in so many frames.
+fn frames(sample: Sample, count: usize) -> Vec<u8> {
+    let payload = sample.bytes();
+    let mut stream = Vec::new();
+    let size = payload.len().div_ceil(count);
+    for (n, fragment) in payload.chunks(size).enumerate() {
+        let opcode = match n {
+            0 if sample.is_text() => Opcode::Text,
+            0 => Opcode::Binary,
+            _ => Opcode::Continuation,
+        };
+        let header = Header { fin: (n + 1) * size >= payload.len(), ..Header::new(opcode, 0) };
+        append_frame(header, Some(NEUTRAL_KEY), fragment, &mut stream);
+    }
+    stream
+}
+
+fn copy(sample: Sample, payload: &[u8], message: &mut Vec<u8>) {
+    message.extend_from_slice(payload);
+    check(sample, message);
+}
+
+fn check(sample: Sample, payload: &[u8]) {
+    assert!(!sample.is_text() || simdutf8::basic::from_utf8(payload).is_ok());
+}
