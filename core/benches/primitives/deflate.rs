@@ -22,7 +22,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 mod compress {
     use super::*;
 
-    #[divan::bench(args = SIZES)]
+    #[divan::bench(args = SIZES, sample_size = 1)]
     fn deflater(bencher: Bencher<'_, '_>, len: usize) {
         let mut deflater = Deflater::new(&Params::new().level(LEVEL));
         let mut payload = Vec::new();
@@ -33,7 +33,7 @@ mod compress {
         });
     }
 
-    #[divan::bench(name = "limit: raw", args = SIZES)]
+    #[divan::bench(name = "limit: raw", args = SIZES, sample_size = 1)]
     fn raw(bencher: Bencher<'_, '_>, len: usize) {
         let mut deflater = raw::Deflater::new();
         let mut payload = vec![0; TOTAL];
@@ -57,7 +57,7 @@ mod inflate {
     use super::*;
 
     /// Each message in memory of its own.
-    #[divan::bench(args = SIZES)]
+    #[divan::bench(args = SIZES, sample_size = 1)]
     fn message(bencher: Bencher<'_, '_>, len: usize) {
         let mut inflater = Inflater::new(WindowBits::MAX);
         inflate(bencher, len, |payload| match inflater.message(payload, len) {
@@ -67,7 +67,7 @@ mod inflate {
     }
 
     /// As they are shown.
-    #[divan::bench(args = SIZES)]
+    #[divan::bench(args = SIZES, sample_size = 1)]
     fn pieces(bencher: Bencher<'_, '_>, len: usize) {
         let mut inflater = Inflater::new(WindowBits::MAX);
         inflate(bencher, len, |mut payload| {
@@ -84,7 +84,7 @@ mod inflate {
         });
     }
 
-    #[divan::bench(name = "limit: raw", args = SIZES)]
+    #[divan::bench(name = "limit: raw", args = SIZES, sample_size = 1)]
     fn raw(bencher: Bencher<'_, '_>, len: usize) {
         let mut inflater = raw::Inflater::new();
         let mut message = vec![0; TOTAL];
