@@ -29,11 +29,6 @@ mod whole {
     fn std(bencher: Bencher<'_, '_>, sample: Sample) {
         whole(bencher, sample, |text| core::str::from_utf8(text).is_ok());
     }
-
-    fn whole(bencher: Bencher<'_, '_>, sample: Sample, validate: impl Fn(&[u8]) -> bool) {
-        let text = sample.bytes();
-        bencher.counter(BytesCount::of_slice(&text)).bench_local(|| assert!(validate(black_box(&text))));
-    }
 }
 
 /// In segments, or two parts if it is shorter, of an odd length: most of them end within a character.
@@ -66,6 +61,11 @@ mod in_pieces {
         });
     }
 
+    #[divan::bench(name = "limit: simdutf8", args = texts())]
+    fn simdutf8(bencher: Bencher<'_, '_>, sample: Sample) {
+        whole(bencher, sample, |text| simdutf8::basic::from_utf8(text).is_ok());
+    }
+
     #[divan::bench(name = "limit: simdutf8, copied", args = texts())]
     fn copied(bencher: Bencher<'_, '_>, sample: Sample) {
         let text = sample.bytes();
@@ -82,6 +82,11 @@ mod in_pieces {
     fn pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         text.chunks((text.len() / 2).min(SEGMENT) | 1)
     }
+}
+
+fn whole(bencher: Bencher<'_, '_>, sample: Sample, validate: impl Fn(&[u8]) -> bool) {
+    let text = sample.bytes();
+    bencher.counter(BytesCount::of_slice(&text)).bench_local(|| assert!(validate(black_box(&text))));
 }
 
 fn texts() -> Vec<Sample> {
