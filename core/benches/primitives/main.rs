@@ -1,4 +1,4 @@
-//! The primitives beside the machine's limits: `cargo bench -p sansocket`, or `… -- mask` for some of them.
+//! The primitives beside the machine's limits: `cargo bench -p sansocket`, or `… -- mask::` for some of them.
 //!
 //! A limit does what must be done whoever does it, by the fastest means at hand, and nothing else: it checks nothing,
 //! decides nothing and keeps nothing. Each module says what its limits are. Everything is in the caches that have
