@@ -1,5 +1,5 @@
-//! Messages that a server receives. The limits read one header by hand, unmask the payload where it is or copy it into
-//! memory that was reserved once (and not both), and validate text by `simdutf8`.
+//! Messages that a server receives. The limits read one header by hand, unmask the payload where it is or
+//! copy it into memory that was reserved once (and not both), and validate text by `simdutf8`.
 
 use core::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! A stream of frames walked through. The limit reads each header by hand and unmasks behind it: it has no roles, no
-//! order of fragments, and no frame that is not all there.
+//! A stream of frames walked through. The limit reads each header by hand and unmasks behind it: it has no
+//! roles, no order of fragments, and no frame that is not all there.
 
 use core::hint::black_box;
 

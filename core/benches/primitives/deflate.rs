@@ -1,5 +1,5 @@
-//! Messages compressed and inflated (RFC 7692 §7.2), at level 6, with the context of those before. The limit is the
-//! backend by its own API, in memory that has room.
+//! Messages compressed and inflated (RFC 7692 §7.2), at level 6, with the context of those before. The limit
+//! is the backend by its own API, in memory that has room.
 
 use core::fmt::Write;
 use core::hint::black_box;

@@ -1,5 +1,5 @@
-//! Messages that are sent, shown and said to be written. The limit puts a header and a copy of the payload into memory
-//! that is there; where a payload goes out of the memory it came in, it is masked there.
+//! Messages that are sent, shown and said to be written. The limit puts a header and a copy of the payload
+//! into memory that is there; where a payload goes out of the memory it came in, it is masked there.
 
 use core::hint::black_box;
 use core::mem;

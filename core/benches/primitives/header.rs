@@ -1,5 +1,5 @@
-//! Headers (RFC 6455 §5.2), read and written. The limits are the same fields read and the same bytes written by hand,
-//! without a look at whether they may be so.
+//! Headers (RFC 6455 §5.2), read and written. The limits are the same fields read and the same bytes written
+//! by hand, without a look at whether they may be so.
 
 use core::fmt;
 use core::hint::black_box;

@@ -1,8 +1,8 @@
 //! The primitives beside the machine's limits: `cargo bench -p sansocket`, or `… -- mask::` for some of them.
 //!
-//! A limit does what must be done whoever does it, by the fastest means at hand, and nothing else: it checks nothing,
-//! decides nothing and keeps nothing. Each module says what its limits are. Everything is in the caches that have
-//! room for it, and every branch has been seen before.
+//! A limit does what must be done whoever does it, by the fastest means at hand, and nothing else: it checks
+//! nothing, decides nothing and keeps nothing. Each module says what its limits are. Everything is in the
+//! caches that have room for it, and every branch has been seen before.
 
 use core::fmt;
 use core::time::Duration;
@@ -29,8 +29,8 @@ const SIZES: [usize; 6] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// So that bytes are the same after they were unmasked in place, and can be received again. It makes masking no
-/// cheaper.
+/// So that bytes are the same after they were unmasked in place, and can be received again. It makes masking
+/// no cheaper.
 const NEUTRAL_KEY: [u8; 4] = [0; 4];
 
 /// What a message holds.

@@ -11,8 +11,8 @@ use crate::{KEY, SIZES};
 /// A cache line.
 const LINE: usize = 64;
 
-/// Short payloads are masked so many bytes at a time, one behind the other: a processor that masks the same one over and
-/// over waits for its own stores.
+/// Short payloads are masked so many bytes at a time, one behind the other: a processor that masks the same
+/// one over and over waits for its own stores.
 const BATCH: usize = 4096;
 
 mod in_place {
@@ -115,8 +115,8 @@ impl Payloads {
         Self::placed(len, offset, 0)
     }
 
-    /// Half a page further on than [`new`](Self::new) puts them: some processors copy badly between the same places of
-    /// two pages.
+    /// Half a page further on than [`new`](Self::new) puts them: some processors copy badly between the same
+    /// places of two pages.
     fn elsewhere(len: usize, offset: usize) -> Self {
         Self::placed(len, offset, 2048)
     }

@@ -1,5 +1,5 @@
-//! Validation of text (RFC 6455 §8.1). The limits are what validates a whole text at once: `simdutf8` and the standard
-//! library; where it is appended too, the copy behind that.
+//! Validation of text (RFC 6455 §8.1). The limits are what validates a whole text at once: `simdutf8` and the
+//! standard library; where it is appended too, the copy behind that.
 
 use core::hint::black_box;
 
