@@ -43,12 +43,16 @@ fn with<R>(work: impl FnOnce(&mut Pool) -> R) -> Option<R> {
     POOL.try_with(|pool| work(&mut pool.borrow_mut())).ok()
 }
 
-/// A block to read into: of `wanted` bytes or more if there is one, else of `least`. What it has in it is of no meaning.
-pub(crate) fn take_read(wanted: usize, least: usize) -> Box<[u8]> {
+/// A block to read into. What it has in it is of no meaning.
+pub(crate) fn take_read() -> Box<[u8]> {
+    with(|pool| pool.read.pop()).flatten().unwrap_or_else(|| vec![0; READ].into_boxed_slice())
+}
+
+/// One of `wanted` bytes or more if there is one, else of `least`.
+pub(crate) fn take_long_read(wanted: usize, least: usize) -> Box<[u8]> {
     with(|pool| {
-        let of = |len| move |block: &Box<[u8]>| block.len() >= len;
-        let index =
-            pool.read.iter().rposition(of(wanted)).or_else(|| pool.read.iter().rposition(of(least)))?;
+        let of = |len| pool.read.iter().rposition(|block| block.len() >= len);
+        let index = of(wanted).or_else(|| of(least))?;
         Some(pool.read.swap_remove(index))
     })
     .flatten()
@@ -58,8 +62,8 @@ pub(crate) fn take_read(wanted: usize, least: usize) -> Box<[u8]> {
 /// Gives a block back, unzeroed.
 pub(crate) fn give_read(block: Box<[u8]>) {
     with(|pool| {
-        let held: usize = pool.read.iter().map(|block| block.len()).sum();
-        if block.len() >= READ && pool.read.len() < KEEP && held + block.len() <= MAX_READ {
+        let has_room = || pool.read.iter().map(|block| block.len()).sum::<usize>() + block.len() <= MAX_READ;
+        if block.len() >= READ && (pool.read.is_empty() || pool.read.len() < KEEP && has_room()) {
             pool.read.push(block);
         }
     });

@@ -18,6 +18,9 @@ const READ_PER_POLL: usize = 16 * pool::READ;
 /// The stream has this long to get rid of what it holds once the connection is over.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// A read of less than this seldom begins a long message.
+const LONG: usize = 4096;
+
 /// One write takes up to this many slices.
 pub(crate) const SLICES: usize = 16;
 
@@ -222,7 +225,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         self.lend();
         let now = self.timer.now();
-        let mut memory = pool::take_message();
+        let mut memory = if self.input.len() < LONG { Vec::new() } else { pool::take_message() };
         let mut input = Input::new(self.input.bytes()).with_memory(&mut memory).with_patience(patience);
         let mut stream = Stream { io: &mut self.io, cx, written: false, error: None };
         let mut flow = ControlFlow::Continue(());
@@ -254,14 +257,17 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         visit: &mut impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
         let read = Pin::new(&mut self.io).poll_read(cx, self.input.space());
-        self.input.filled(if let Poll::Ready(Ok(n)) = read { n } else { 0 });
+        if let Poll::Ready(Ok(n @ 1..)) = read {
+            self.input.filled(n);
+            return Poll::Ready(ControlFlow::Continue(()));
+        }
+        self.input.release();
         match read {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(1..)) => return Poll::Ready(ControlFlow::Continue(())),
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 return Poll::Ready(ControlFlow::Continue(()));
             }
-            Poll::Ready(Ok(0)) => {}
+            Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.error = Some(error),
         }
         self.eof = true;

@@ -42,24 +42,20 @@ impl Unread {
 
     /// Room to read into, behind what is there.
     pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.is_empty() {
+            return &mut self.block.get_or_insert_with(pool::take_read)[..READ];
+        }
         let most = self.missing.max(READ);
         self.make_room();
-        match &mut self.block {
-            Some(block) => {
-                let end = block.len().min(self.end.saturating_add(most));
-                &mut block[self.end..end]
-            }
-            None => &mut [],
-        }
+        let Some(block) = &mut self.block else { return &mut [] };
+        let end = block.len().min(self.end.saturating_add(most));
+        &mut block[self.end..end]
     }
 
-    /// So many bytes were read there.
+    /// So many bytes were read there; one at least.
     pub(crate) fn filled(&mut self, n: usize) {
         self.end += n;
-        if n > 0 {
-            self.missing = 0;
-        }
-        self.release();
+        self.missing = 0;
     }
 
     /// Moves a few bytes that have to wait to memory of their own.
@@ -74,24 +70,26 @@ impl Unread {
     }
 
     /// Gives up a block that nothing is in.
-    fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.is_empty()
-            && let Some(block) = std::mem::take(self).block.take()
+            && let Some(block) = self.block.take()
         {
+            (self.start, self.end) = (0, 0);
             pool::give_read(block);
         }
     }
 
-    /// What is there moves to the front if there is little room behind it, and to a longer block if there is none. That is
+    /// What is there moves to the front if there is little room behind it, and to a longer block if there is little in all. That is
     /// as long as what it lacks demands only if the thread has such a one: what a peer has announced and not sent takes no
     /// memory, or as much again as it has sent.
+    #[inline(never)]
     fn make_room(&mut self) {
         let len = self.len();
         let whole = len.saturating_add(self.missing);
         let room = self.block.as_ref().map_or(0, |block| block.len() - len);
-        if room == 0 {
+        if room < self.missing.min(READ / 2) {
             let least = whole.min(len.saturating_mul(2)).max(READ);
-            let mut longer = pool::take_read(whole, least);
+            let mut longer = pool::take_long_read(whole, least);
             longer[..len].copy_from_slice(self.bytes());
             if let Some(block) = self.block.take() {
                 pool::give_read(block);
@@ -113,7 +111,8 @@ impl Unread {
 
 impl From<&[u8]> for Unread {
     fn from(bytes: &[u8]) -> Self {
-        Self { block: Some(bytes.into()), start: 0, end: bytes.len(), missing: 0 }
+        let block = (!bytes.is_empty()).then(|| bytes.into());
+        Self { block, start: 0, end: bytes.len(), missing: 0 }
     }
 }
 

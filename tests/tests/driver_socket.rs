@@ -463,9 +463,9 @@ fn connections_that_wait_hold_no_memory_to_read_into() {
             assert_eq!(left, frame(role, BINARY, [1; 50])[..20], "a message that has begun");
         }
     }
-    blocks.sort_unstable();
-    blocks.dedup();
-    assert_eq!(blocks.len(), 1);
+    // Behind what waits there for the rest of its message, or at the front.
+    let spread = blocks.iter().max().unwrap() - blocks.iter().min().unwrap();
+    assert!(spread < 100, "{spread}: another block");
 }
 
 #[test]
