@@ -146,7 +146,7 @@ impl Outbox {
     /// Queues bytes that are no frame: the opening handshake; the rest of a payload.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
-        self.block.extend_from_slice(bytes);
+        mask::copy(bytes, &mut self.block);
         self.ready += bytes.len();
     }
 
@@ -318,7 +318,7 @@ impl Outbox {
         head.header(payload.len(), key).append(&mut self.block);
         match key {
             Some(key) => mask::append(key, payload, &mut self.block),
-            None => self.block.extend_from_slice(payload),
+            None => mask::copy(payload, &mut self.block),
         }
         self.ready += self.block.len() - start;
     }

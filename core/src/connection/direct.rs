@@ -34,7 +34,7 @@ impl Connection {
         let payload = match message {
             Message::Text(Cow::Borrowed(text)) if self.is_direct(&message) => text.as_bytes(),
             Message::Binary(Cow::Borrowed(bytes)) if self.is_direct(&message) => bytes,
-            message => {
+            message @ (Message::Text(_) | Message::Binary(_)) => {
                 self.queue_message(message);
                 return Direct { connection: self, payload: &[] };
             }

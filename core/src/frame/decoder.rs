@@ -288,7 +288,7 @@ impl Decoder {
                 mask::append(self.key, bytes, target);
                 self.key = mask::rotate(self.key, bytes.len());
             }
-            Role::Client => target.extend_from_slice(bytes),
+            Role::Client => mask::copy(bytes, target),
         }
     }
 

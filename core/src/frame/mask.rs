@@ -81,17 +81,35 @@ fn array<const N: usize>(word: u32, data: &mut [u8; N]) {
 /// Appends the masked `data` to `target`.
 #[inline]
 pub fn append(key: [u8; 4], data: &[u8], target: &mut Vec<u8>) {
-    // A multiple of four, and small enough that the copy is masked while it is in the first-level cache; and that it
-    // is copied by vectors: the C library copies longer blocks by `rep movsb`, which takes some processors eight times
-    // as long where both have nearly the same place in their pages (measured from 3 KiB on).
-    const BLOCK: usize = 2048;
-    target.reserve(data.len());
-    for block in data.chunks(BLOCK) {
-        let start = target.len();
-        target.extend_from_slice(block);
-        apply(key, &mut target[start..]);
+    #[cfg(feature = "std")]
+    if data.len() >= WIDE {
+        target.reserve(data.len());
+        for block in data.chunks(COPIED) {
+            let start = target.len();
+            target.extend_from_slice(block);
+            wide(key, &mut target[start..]);
+        }
+        return;
     }
+    let start = target.len();
+    target.extend_from_slice(data);
+    arrays::<32>(key, &mut target[start..]);
 }
+
+/// Appends `data` as it is.
+#[inline]
+pub(crate) fn copy(data: &[u8], target: &mut Vec<u8>) {
+    if data.len() <= COPIED {
+        return target.extend_from_slice(data);
+    }
+    target.reserve(data.len());
+    data.chunks(COPIED).for_each(|block| target.extend_from_slice(block));
+}
+
+/// So much is copied at a time: a multiple of four, so little that what is done next finds it in the first-level cache,
+/// and that it is copied by vectors. The C library copies longer blocks by `rep movsb`, which takes some processors eight
+/// times as long where both have nearly the same place in their pages (measured from 3 KiB on).
+pub(crate) const COPIED: usize = 2048;
 
 /// The key for the byte `n` bytes further on.
 #[inline]

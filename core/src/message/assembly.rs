@@ -8,6 +8,8 @@ use super::utf8::Validator;
 use super::{Data, Kind, Message};
 use crate::config::{Delivery, Options};
 use crate::error::ProtocolError;
+#[cfg(feature = "deflate")]
+use crate::frame::mask;
 use crate::frame::{Decoder, Input};
 
 /// Memory is reserved ahead of what has arrived by at most this, or by as much as has arrived already.
@@ -186,7 +188,7 @@ impl Assembly {
             Kind::Binary => {
                 let Some(target) = self.partial.binary() else { return Ok(()) };
                 target.reserve_exact(room(target.len(), target.capacity(), bytes.len(), 0, max));
-                target.extend_from_slice(bytes);
+                mask::copy(bytes, target);
                 Ok(())
             }
             Kind::Text => {
