@@ -191,10 +191,20 @@ impl Outbox {
 
     /// `n` bytes have been written, no more than are ready. `memory` of a long payload that is through, if that is
     /// more than there was, can be used again.
-    pub(crate) fn written(&mut self, mut n: usize, memory: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn written(&mut self, n: usize, memory: &mut Vec<u8>) {
         self.ready -= n;
-        while let Some(chain) = &mut self.chained {
-            let Some(next) = chain.front_mut() else { break };
+        let rest = if self.chained.is_none() { n } else { self.written_chained(n, memory) };
+        self.written += rest;
+        if self.ready == 0 {
+            self.block.clear();
+            self.written = 0;
+        }
+    }
+
+    /// How many of the bytes are left for what stands in the block behind the last payload that is through.
+    fn written_chained(&mut self, mut n: usize, memory: &mut Vec<u8>) -> usize {
+        while let Some(next) = self.chained.as_mut().and_then(|chain| chain.front_mut()) {
             let before = n.min(next.at - self.written);
             self.written += before;
             n -= before;
@@ -205,16 +215,13 @@ impl Outbox {
                 break;
             }
             // Empty, so nothing is copied if others have it too.
-            let through = chain.pop_front().map(|next| Vec::from(next.payload)).unwrap_or_default();
+            let through = self.chained.as_mut().and_then(|chain| chain.pop_front());
+            let through = through.map(|next| Vec::from(next.payload)).unwrap_or_default();
             if through.capacity() > memory.capacity() {
                 *memory = through;
             }
         }
-        self.written += n;
-        if self.ready == 0 {
-            self.block.clear();
-            self.written = 0;
-        }
+        n
     }
 
     /// Drops what will never be written.
@@ -268,7 +275,14 @@ impl Outbox {
     }
 
     /// Moves fragments over while little is queued.
-    pub(crate) fn advance(&mut self, mut keys: Option<&mut Keys>) {
+    #[inline]
+    pub(crate) fn advance(&mut self, keys: Option<&mut Keys>) {
+        if self.waiting.is_some() {
+            self.advance_waiting(keys);
+        }
+    }
+
+    fn advance_waiting(&mut self, mut keys: Option<&mut Keys>) {
         while self.ready < FRAGMENTS_AHEAD {
             let Some(waiting) = &mut self.waiting else { return };
             let Some(message) = waiting.messages.front_mut() else {
@@ -421,7 +435,19 @@ pub struct Slices<'c> {
 impl<'c> Iterator for Slices<'c> {
     type Item = &'c [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'c [u8]> {
+        if self.outbox.chained.is_some() {
+            return self.next_chained();
+        }
+        let part = &self.outbox.block[self.at..];
+        self.at += part.len();
+        (!part.is_empty()).then_some(part)
+    }
+}
+
+impl<'c> Slices<'c> {
+    fn next_chained(&mut self) -> Option<&'c [u8]> {
         loop {
             let chained = self.outbox.chained.as_ref().and_then(|chained| chained.get(self.index));
             let slice = match chained {

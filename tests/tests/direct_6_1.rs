@@ -1,7 +1,7 @@
 //! RFC 6455 §6.1 without a queue: a long message is written from where it is, and what the transport does not take is
 //! queued.
 
-use std::num::NonZeroUsize;
+use core::num::NonZeroUsize;
 
 use sansocket::{CloseCode, Config, Connection, Direct, Kind, Message, Role, SendError};
 use sansocket_tests::{ROLES, START, compressed, open, receive, take_output, wire};

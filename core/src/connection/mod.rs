@@ -249,6 +249,9 @@ impl Connection {
     /// Close frame queued and the verdict in [`transport`](Self::transport).
     #[inline]
     pub fn receive<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
+        if input.is_empty() {
+            return None;
+        }
         if self.inbound.quick
             && let Some((kind, payload)) = self.receive_quickly(input)
         {

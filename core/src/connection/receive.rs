@@ -26,9 +26,6 @@ impl Connection {
     /// Takes what comes, whatever it is.
     #[inline(never)]
     pub(super) fn receive_any<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Option<Event<'b>> {
-        if input.is_empty() {
-            return None;
-        }
         let offered = input.remaining();
         input.limit_patience(match self.options.delivery {
             Delivery::Whole => self.options.max_message.min(self.options.max_frame),
