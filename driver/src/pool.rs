@@ -83,9 +83,15 @@ pub(crate) fn give_output(block: Vec<u8>) {
     });
 }
 
-/// Memory for a long message, if there is some.
-pub(crate) fn take_message() -> Vec<u8> {
-    with(|pool| pool.messages.pop()).flatten().unwrap_or_default()
+/// Memory for a message of this length and not for much longer ones, if there is some.
+pub(crate) fn take_message(len: usize) -> Vec<u8> {
+    with(|pool| {
+        let fits = |memory: &Vec<u8>| (len..=len.saturating_mul(4)).contains(&memory.capacity());
+        let index = pool.messages.iter().rposition(fits)?;
+        Some(pool.messages.swap_remove(index))
+    })
+    .flatten()
+    .unwrap_or_default()
 }
 
 /// Gives memory of a long message back.

@@ -160,7 +160,8 @@ fn poll_phase<I: Io + Unpin, T: Timer + Unpin, H: Handler>(
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok((mut socket, mut handler))) => {
                         let mut mailbox = Mailbox::new();
-                        socket.work(|connection, now| {
+                        let now = socket.now();
+                        socket.work(|connection| {
                             let opened =
                                 guard(|| handler.open(&mut Reply::new(connection, &mut mailbox, now)));
                             settle(opened, &mut handler, connection, now);
@@ -232,7 +233,8 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
             return;
         }
         let Some(mail) = mailbox.next() else { return };
-        socket.work(|connection, now| match mail {
+        let now = socket.now();
+        socket.work(|connection| match mail {
             Mail::Info(info) if connection.state() == State::Open => {
                 let outcome = guard(|| handler.info(info, &mut Reply::new(connection, mailbox, now)));
                 settle(outcome, handler, connection, now);

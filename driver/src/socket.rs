@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 
-use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Transport};
+use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Message, Transport};
 
 use crate::io::{Io, Timer};
 use crate::pool;
@@ -17,9 +17,6 @@ const READ_PER_POLL: usize = 16 * pool::READ;
 
 /// The stream has this long to get rid of what it holds once the connection is over.
 const LINGER: Duration = Duration::from_secs(5);
-
-/// A read of less than this seldom begins a long message.
-const LONG: usize = 4096;
 
 /// One write takes up to this many slices.
 pub(crate) const SLICES: usize = 16;
@@ -136,6 +133,24 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
     }
 
+    /// The next message, if it was read already, as a whole, and there is nothing else to do.
+    pub(crate) fn take_message(&mut self) -> Option<Message<'static>> {
+        if self.input.wants_more() {
+            return None;
+        }
+        let timer = &self.timer;
+        let mut input = Input::new(self.input.bytes());
+        let message = self.connection.receive_message(|| timer.now(), &mut input).map(Message::into_owned);
+        let left = input.remaining();
+        if left == 0 {
+            self.connection.heard(self.timer.now());
+        }
+        if message.is_some() || left == 0 {
+            self.input.keep_last(left, 0);
+        }
+        message
+    }
+
     /// Writes all that is queued. `Err` tells that the connection is over instead.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         loop {
@@ -176,7 +191,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// Writes until less than `most` bytes are queued.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Disconnect>> {
-        if self.connection.buffered() < most && !self.broken {
+        if self.has_room(most) {
             return Poll::Ready(Ok(()));
         }
         match self.poll_flush(cx) {
@@ -185,10 +200,15 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
     }
 
+    /// Whether less than `most` bytes are queued.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        self.connection.buffered() < most && !self.broken
+    }
+
     /// Lets `work` have the connection, with what it may need of memory.
-    pub(crate) fn work<R>(&mut self, work: impl FnOnce(&mut Connection, Instant) -> R) -> R {
+    pub(crate) fn work<R>(&mut self, work: impl FnOnce(&mut Connection) -> R) -> R {
         self.lend();
-        let result = work(&mut self.connection, self.timer.now());
+        let result = work(&mut self.connection);
         self.reclaim_codecs();
         result
     }
@@ -225,8 +245,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         self.lend();
         let now = self.timer.now();
-        let mut memory = if self.input.len() < LONG { Vec::new() } else { pool::take_message() };
-        let mut input = Input::new(self.input.bytes()).with_memory(&mut memory).with_patience(patience);
+        let lender = &mut pool::take_message;
+        let mut input = Input::new(self.input.bytes()).with_memory(lender).with_patience(patience);
         let mut stream = Stream { io: &mut self.io, cx, written: false, error: None };
         let mut flow = ControlFlow::Continue(());
         let mut answered = false;
@@ -239,7 +259,6 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         let failed = stream.error;
         let (left, missing) = (input.remaining(), input.missing());
         self.input.keep_last(left, missing);
-        pool::give_message(memory);
         self.reclaim_codecs();
         if let Some(error) = failed {
             self.write_failed(error);
@@ -291,7 +310,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 Poll::Ready(Ok(n)) => {
                     let mut memory = Vec::new();
                     self.connection.transmitted_with(n, &mut memory);
-                    pool::give_message(memory);
+                    if memory.capacity() > 0 {
+                        pool::give_message(memory);
+                    }
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}

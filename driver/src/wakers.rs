@@ -46,6 +46,11 @@ impl Wakers {
         }
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receive.is_none() && self.send.is_none()
+    }
+
     /// `side` does not wait any more. What it did may be what the other waits for, if that is another task.
     pub(crate) fn end(&mut self, side: Side) {
         let (own, other) = match side {

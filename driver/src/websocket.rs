@@ -297,6 +297,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// As `recv`.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
         let Self { socket, pieces, .. } = self;
+        if self.wakers.is_empty()
+            && let Some(message) = socket.take_message()
+        {
+            return Poll::Ready(Ok(Some(message)));
+        }
         if self.ended {
             return Poll::Ready(Ok(None));
         }
@@ -377,13 +382,16 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         &mut self,
         work: impl FnOnce(&mut Connection) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        let queued = self.socket.work(|connection, _| work(connection));
+        let queued = self.socket.work(work);
         self.wakers.wake(Side::Receive);
         Ok(queued?)
     }
 
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let most = self.socket.connection.high_water();
+        if self.wakers.is_empty() && self.socket.has_room(most) {
+            return Poll::Ready(Ok(()));
+        }
         let ready = self.polled(Side::Send, cx, |socket, cx| socket.poll_room(cx, most));
         ready.map(|result| result.map_err(|disconnect| self.send_error(&disconnect)))
     }

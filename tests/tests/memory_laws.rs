@@ -469,7 +469,8 @@ fn memory_that_is_lent_goes_round(broken: &mut Broken) {
             for part in message.chunks(read) {
                 let scratch = &mut scratch[..part.len()];
                 scratch.copy_from_slice(part);
-                let mut input = Input::new(scratch).with_memory(&mut memory);
+                let mut lender = |_| core::mem::take(&mut memory);
+                let mut input = Input::new(scratch).with_memory(&mut lender);
                 while let Some(Event::Message(message)) = connection.receive(START, &mut input) {
                     connection.send(message).unwrap();
                     messages += 1;
@@ -503,9 +504,9 @@ fn memory_that_is_lent_is_not_wasted(broken: &mut Broken) {
         let mut connection = server(&Config::new());
         let mut frame = wire::frame(Role::Server, wire::BINARY, vec![7; len]);
         let (first, rest) = frame.split_at_mut(20 * KIB);
-        let mut memory = Vec::with_capacity(MIB);
-        assert!(connection.receive(START, &mut Input::new(first).with_memory(&mut memory)).is_none());
-        let event = connection.receive(START, &mut Input::new(rest).with_memory(&mut memory));
+        let mut lender = |_| Vec::with_capacity(MIB);
+        assert!(connection.receive(START, &mut Input::new(first).with_memory(&mut lender)).is_none());
+        let event = connection.receive(START, &mut Input::new(rest).with_memory(&mut lender));
         let Some(Event::Message(Message::Binary(bytes))) = event else { panic!("{event:?}") };
         let bytes = bytes.into_owned();
         broken.at_most(4 * len, bytes.capacity(), &format!("a message of {len} with 1 MiB lent"));

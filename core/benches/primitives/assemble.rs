@@ -82,7 +82,8 @@ mod owned_again {
         let mut memory = Vec::with_capacity(sample.len);
         bencher.counter(BytesCount::new(sample.len)).bench_local(|| {
             for read in black_box(&mut stream).chunks_mut(READ) {
-                let mut input = Input::new(read).with_memory(&mut memory);
+                let mut lender = |_| core::mem::take(&mut memory);
+                let mut input = Input::new(read).with_memory(&mut lender);
                 if let Some(message) = receive(&mut server, &mut input) {
                     memory = black_box(message).into_bytes();
                     return;

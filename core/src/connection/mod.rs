@@ -26,7 +26,7 @@ use crate::frame::{Decoder, Input, MAX_CONTROL_PAYLOAD};
 use crate::handshake::{Agreed, ClientHandshake, ClientRequest, ServerHandshake};
 use crate::keys::{Keys, Seed};
 use crate::message::utf8::Validator;
-use crate::message::{Assembly, Kind, lend};
+use crate::message::{Assembly, Kind, Message, lend};
 use crate::outbox::{Outbox, Transmit};
 use crate::time::{Deadline, Instant, Span};
 use crate::timers::Timers;
@@ -263,6 +263,28 @@ impl Connection {
             return None;
         }
         self.receive_any(now, input)
+    }
+
+    /// Takes the message at the front of `input`, if it is there as a whole, shorter than 64 KiB, and there is nothing else
+    /// to do. `None` may mean anything: [`receive`](Self::receive) tells.
+    ///
+    /// This is for who takes one message at a time out of what has been read, and would have to look at the clock for each:
+    /// it is asked only if the message breaks the protocol. Tell [`heard`](Self::heard) once for the bytes.
+    #[inline]
+    pub fn receive_message<'b>(
+        &mut self,
+        now: impl FnOnce() -> Instant,
+        input: &mut Input<'b>,
+    ) -> Option<Message<'b>> {
+        if !self.inbound.quick {
+            return None;
+        }
+        let (kind, payload) = self.receive_quickly(input)?;
+        let message = lend(kind, payload).ok();
+        if message.is_none() {
+            self.receive_fault(now(), input, ProtocolError::InvalidUtf8);
+        }
+        message
     }
 
     /// The transport has no more to read: its end came, or an error. Offer what [`receive`](Self::receive)

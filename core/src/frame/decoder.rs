@@ -1,7 +1,7 @@
 //! Walks a byte stream frame by frame, wherever it is cut.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{fmt, mem};
 
 use super::header::{CONTROL_BIT, FINAL_BINARY, FINAL_TEXT, Header, LEN_16, LEN_64, MASK};
 use super::{MAX_HEADER, Opcode, mask};
@@ -16,11 +16,10 @@ const LONG_TEXT: u64 = 16 * 1024;
 ///
 /// What the connection takes is split off the front; what is left when it returns `None` is still the
 /// caller's, to be offered again when the connection can go on.
-#[derive(Debug)]
 #[must_use]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    memory: Option<&'b mut Vec<u8>>,
+    lender: Option<&'b mut dyn FnMut(usize) -> Vec<u8>>,
     /// Payloads of up to this length are left until they are whole.
     patience: u64,
     missing: usize,
@@ -29,18 +28,17 @@ pub struct Input<'b> {
 impl<'b> Input<'b> {
     /// Lends `bytes`, which will be unmasked in place.
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes, memory: None, patience: 0, missing: 0 }
+        Self { bytes, lender: None, patience: 0, missing: 0 }
     }
 
-    /// Lends `memory` too: a long message that does not come whole with one read is put together there, if it fits,
-    /// and `memory` is left without any. Where it is to come from:
-    /// [`transmitted_with`](crate::Connection::transmitted_with).
+    /// Asks `lender` for memory of some length when a long message begins that does not come whole with one read; it is put
+    /// together there, unless that is too short, or four times as long: the application may keep it. Where it is to come
+    /// from: [`transmitted_with`](crate::Connection::transmitted_with).
     ///
     /// Of use to loops that pass long messages on: memory from the allocator may have been with the operating system
     /// meanwhile, and comes back a page at a time.
-    pub fn with_memory(self, memory: &'b mut Vec<u8>) -> Self {
-        memory.clear();
-        Self { memory: Some(memory), ..self }
+    pub fn with_memory(self, lender: &'b mut dyn FnMut(usize) -> Vec<u8>) -> Self {
+        Self { lender: Some(lender), ..self }
     }
 
     /// Has a message of up to `max` bytes left where it is until all of it is there, so that it is lent, and not put
@@ -103,11 +101,11 @@ impl<'b> Input<'b> {
         self.missing > 0
     }
 
-    /// Memory for a message of `len` bytes, if there is some that is lent: not much more than it needs, since the
-    /// application may keep it.
+    /// Memory for a message of `len` bytes, if there is some that is lent.
     pub(crate) fn memory(&mut self, len: usize) -> Option<Vec<u8>> {
-        let memory = self.memory.as_mut()?;
-        (len..=len.saturating_mul(4)).contains(&memory.capacity()).then(|| mem::take(*memory))
+        let mut memory = self.lender.as_mut()?(len);
+        memory.clear();
+        (len..=len.saturating_mul(4)).contains(&memory.capacity()).then_some(memory)
     }
 
     /// Splits off `n` bytes, if there are so many.
@@ -128,6 +126,12 @@ impl<'b> Input<'b> {
         let (taken, rest) = mem::take(&mut self.bytes).split_at_mut(n);
         self.bytes = rest;
         taken
+    }
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("remaining", &self.remaining()).finish_non_exhaustive()
     }
 }
 
