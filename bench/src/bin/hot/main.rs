@@ -70,7 +70,14 @@ fn paths() -> Vec<Path> {
         let message = message("binary", size);
         let (again, one) = (message.clone(), message.len());
         add(&format!("handler echoes {called}"), Box::new(move |n| served::echo(&message, READ, n)));
-        add(&format!("handler echoes {called} one a read"), Box::new(move |n| served::echo(&again, one, n)));
+        add(
+            &format!("handler echoes {called} one a read"),
+            Box::new({
+                let message = again.clone();
+                move |n| served::echo(&message, one, n)
+            }),
+        );
+        add(&format!("recv and feed {called}"), Box::new(move |n| served::feed(&again, READ, n)));
     }
     paths
 }

@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use sansocket::{Config, Instant, Message};
-use sansocket_driver::{Handler, Io, Outcome, Reply, Serve, Timer};
+use sansocket::{Accept, Config, Instant, Message};
+use sansocket_driver::{Error, Handler, Incoming, Io, Outcome, Reply, Serve, Timer};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -16,6 +16,21 @@ pub fn echo(message: &[u8], read: usize, messages: usize) {
     let mut serve = pin!(Serve::new(memory, Still, Config::new(), Echo));
     let mut cx = Context::from_waker(Waker::noop());
     while serve.as_mut().poll(&mut cx).is_pending() {}
+}
+
+/// The same, received and sent by a loop.
+pub fn feed(message: &[u8], read: usize, messages: usize) {
+    let memory = Memory { request: REQUEST, stream: message.repeat(messages), taken: 0, read };
+    let mut echo = pin!(async {
+        let incoming = Incoming::read(memory, Still, &Config::new()).await?;
+        let mut socket = incoming.accept(Accept::new()).await?;
+        while let Some(message) = socket.recv().await? {
+            socket.feed(message).await?;
+        }
+        Ok::<_, Error>(())
+    });
+    let mut cx = Context::from_waker(Waker::noop());
+    while echo.as_mut().poll(&mut cx).is_pending() {}
 }
 
 struct Echo;
