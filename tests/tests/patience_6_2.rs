@@ -213,3 +213,60 @@ fn a_peer_whose_message_is_still_coming_is_not_silent() {
         assert_ne!(end.connection.state(), sansocket::State::Open, "it is silent now");
     }
 }
+
+/// As a loop does that takes one message at a time.
+#[test]
+fn receive_message_and_receive_come_to_the_same() {
+    for role in ROLES {
+        let (stream, ..) = stream(role);
+        let expected = run(open(role, &Config::new()), [&stream[..]]);
+        for most in [1, 100, 70_000, stream.len()] {
+            let mut connection = open(role, &Config::new());
+            let (mut events, mut output, mut quick) = (Vec::new(), Vec::new(), 0);
+            for piece in stream.chunks(most) {
+                let mut piece = piece.to_vec();
+                let mut input = Input::new(&mut piece);
+                loop {
+                    let message = connection.receive_message(|| unreachable!("nothing is wrong"), &mut input);
+                    quick += usize::from(message.is_some());
+                    let event = match message {
+                        Some(message) => Some(Event::Message(message)),
+                        None => connection.receive(START, &mut input),
+                    };
+                    let Some(event) = event else { break };
+                    events.push(event.into_owned());
+                }
+                output.extend(take_output(&mut connection));
+            }
+            assert_eq!(quick > 0, most > 1);
+            assert!(events == expected.events, "{role:?}, {most}");
+            assert!(output == expected.output, "{role:?}, {most}");
+        }
+    }
+}
+
+#[test]
+fn receive_message_fails_the_connection_over_a_text_that_is_none() {
+    for role in ROLES {
+        let mut connection = open(role, &Config::new());
+        let [good, bad, behind] =
+            [&b"good"[..], b"\xFF", b"behind"].map(|text| wire::frame(role, TEXT, text));
+        let mut bytes = [good, bad, behind].concat();
+        let mut input = Input::new(&mut bytes);
+        assert!(connection.receive(START, &mut input).is_some());
+        let mut asked = 0;
+        let mut now = || {
+            asked += 1;
+            START
+        };
+        assert_eq!(connection.receive_message(&mut now, &mut input), None);
+        assert!(input.is_empty(), "what else was sent makes no difference");
+        assert_eq!(connection.receive_message(&mut now, &mut input), None);
+        assert_eq!(asked, 1);
+        let output = take_output(&mut connection);
+        assert_eq!(output[..2], [0x88, if role == Role::Client { 0x82 } else { 2 }], "{output:?}");
+        connection.receive_eof();
+        let Transport::Close(verdict) = connection.transport() else { panic!("not over") };
+        assert_eq!(*verdict.cause(), Cause::Violation(ProtocolError::InvalidUtf8));
+    }
+}
