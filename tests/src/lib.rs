@@ -23,6 +23,7 @@ pub mod stage;
 pub mod talk;
 pub mod task;
 pub mod wire;
+pub mod work;
 pub mod world;
 
 pub use pair::Pair;

@@ -1,5 +1,7 @@
 //! Memory measured, by an allocator that counts: it is in the test, since a library must not choose one.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use sansocket::deflate::{Deflater, Inflater, Params};
 use sansocket::extension::WindowBits;
 use sansocket::{Connection, Event, Input};
@@ -81,6 +83,14 @@ pub fn settle(counts: fn() -> [usize; 2]) {
             return;
         }
     }
+}
+
+/// Waits until no other test of this program runs, and nobody allocates. All of its tests must be in turn like this.
+pub fn alone(counts: fn() -> [usize; 2]) -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    settle(counts);
+    turn
 }
 
 /// What is held by what `make` makes.
