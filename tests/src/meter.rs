@@ -21,6 +21,12 @@ impl Broken {
     }
 }
 
+/// Asserts that this much is allowed.
+#[track_caller]
+pub fn assert_at_most(limit: usize, measured: usize, what: &str) {
+    assert!(measured <= limit, "{what}: {measured} bytes, {limit} are allowed");
+}
+
 /// What is allocated on top of what was when the meter was made.
 #[derive(Debug)]
 pub struct Meter {
