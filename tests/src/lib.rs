@@ -20,6 +20,7 @@ pub mod scripted;
 pub mod served;
 pub mod splits;
 pub mod stage;
+pub mod tables;
 pub mod talk;
 pub mod task;
 pub mod wire;
