@@ -1,5 +1,6 @@
 //! Attacks by frames: rows T16, T18 and T22 to T29 of `THREATS.md`. What of them is counted in memory or work is in
 //! `threats_memory.rs` and `threats_work.rs`.
+#![cfg(not(miri))]
 
 use core::iter;
 

@@ -1,4 +1,5 @@
 //! What an application may not inject into a head: row T12 of `THREATS.md`.
+#![cfg(not(miri))]
 
 use sansocket::{Accept, ClientRequest, Config, Connection, Event, Response, Status, Transport};
 use sansocket_tests::heads::{GOOD, server};

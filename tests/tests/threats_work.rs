@@ -3,6 +3,7 @@
 //!
 //! Time is not asserted. What is counted: how often a byte is handed over, calls, and what is asked of the allocator. To look
 //! at bytes again that were taken asks nothing of anybody; that shows at 4 MiB byte by byte, as the square of that has no end.
+#![cfg(not(miri))]
 
 use std::alloc::System;
 
