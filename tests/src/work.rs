@@ -38,7 +38,7 @@ impl Work {
                     work.calls += 1;
                     match connection.receive(START, &mut input) {
                         Some(Event::Request(_)) => {
-                            connection.accept(START, Accept::new()).expect("a request")
+                            connection.accept(START, Accept::new()).expect("a request");
                         }
                         Some(_) => {}
                         None => break,

@@ -247,7 +247,7 @@ fn t24_frames_that_break_a_rule_of_their_form_are_a_close_with_1002() {
             match good {
                 true if opcode == CLOSE && is_whole => assert_eq!(end.cause(), &Cause::Closed(Side::Remote)),
                 true => {
-                    assert_eq!((state, end.cause()), (State::Open, &Cause::Lost), "{first:02x} {second:02x}")
+                    assert_eq!((state, end.cause()), (State::Open, &Cause::Lost), "{first:02x} {second:02x}");
                 }
                 false => assert_eq!(end.sent().unwrap().code(), Some(CloseCode::PROTOCOL_ERROR)),
             }

@@ -352,7 +352,7 @@ fn t13_a_page_is_let_in_if_its_origin_is_the_host_that_it_asks_for() {
     let hosts = ["example.com", "EXAMPLE.com", "evil.example", "example.com.evil.example", "xample.com"];
     let ports: [Option<u16>; 4] = [None, Some(80), Some(443), Some(8080)];
     let with_port =
-        |host: &str, port: Option<u16>| port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        |host: &str, port: Option<u16>| port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let mut let_in = 0;
     for (scheme, own) in [("http", 80), ("https", 443), ("HTTPS", 443)] {
         for (host, port) in pairs(&hosts, &ports) {
