@@ -189,7 +189,8 @@ async fn accept_tls<R: Runtime>(
     if acceptor.is_plain() {
         return Ok(MaybeTls::Plain(stream));
     }
-    within::<R, _>(time, acceptor.accept(stream)).await?
+    // Large, and held several times over by the futures around it: not by connections that need none.
+    within::<R, _>(time, Box::pin(acceptor.accept(stream))).await?
 }
 
 fn is_clients_own(kind: ErrorKind) -> bool {

@@ -55,6 +55,18 @@ pub fn next(deflater: &mut Deflater, message: impl AsRef<[u8]>) -> Vec<u8> {
     payload
 }
 
+/// A mebibyte on the wire that inflates to a gibibyte: pieces that stand each for itself, one and the same.
+///
+/// # Panics
+/// It became more than two mebibytes.
+pub fn bomb() -> Vec<u8> {
+    let mut piece = Vec::new();
+    deflater().piece(&vec![0; 1 << 20], &mut piece);
+    let bomb = piece.repeat(1 << 10);
+    assert!(bomb.len() < 2 << 20);
+    bomb
+}
+
 pub fn opcode(kind: Kind) -> u8 {
     match kind {
         Kind::Text => wire::TEXT,

@@ -20,6 +20,15 @@ pub fn with(lines: &str) -> String {
     but("13\r\n\r\n", &format!("13\r\n{lines}\r\n\r\n"))
 }
 
+/// The good request with so many header lines, five or more, of which the one that matters is the last.
+pub fn of_headers(count: usize) -> String {
+    but("Upgrade: websocket\r\n", &"X: y\r\n".repeat(count - 5)).replacen(
+        "\r\n\r\n",
+        "\r\nUpgrade: websocket\r\n\r\n",
+        1,
+    )
+}
+
 /// A server that waits for a request.
 pub fn server() -> Connection {
     Connection::server(&Config::new(), START)

@@ -413,6 +413,33 @@ pub fn stored(message: &[u8]) -> Vec<u8> {
     writer.message()
 }
 
+/// Ten bits for each byte; two for the end, for a length of 3 and for one of 258.
+pub fn own_codes() -> Vec<usize> {
+    let mut lengths = vec![10; 256];
+    lengths.extend([2, 2]);
+    lengths.resize(285, 0);
+    lengths.push(2);
+    lengths
+}
+
+/// Writes `len` times the same byte in the block that has begun.
+fn run(writer: &mut Writer, len: usize) -> Vec<u8> {
+    let repetitions = len.saturating_sub(1) / 258;
+    writer.literals(&vec![b'a'; len - 258 * repetitions]);
+    (0..repetitions).for_each(|_| _ = writer.repeat(258, 1));
+    writer.end().message()
+}
+
+/// So many of the same byte, in a block with the fixed codes.
+pub fn fixed_run(len: usize) -> Vec<u8> {
+    run(Writer::new().fixed(false), len)
+}
+
+/// The same in a block with codes of its own.
+pub fn dynamic_run(len: usize) -> Vec<u8> {
+    run(Writer::new().dynamic(false, &own_codes(), &[1, 1]), len)
+}
+
 /// Text that can be compressed, as applications send it.
 pub fn json(dice: &mut Dice, len: usize) -> Vec<u8> {
     let mut text = String::from("[");

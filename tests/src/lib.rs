@@ -20,9 +20,11 @@ pub mod scripted;
 pub mod served;
 pub mod splits;
 pub mod stage;
+pub mod tables;
 pub mod talk;
 pub mod task;
 pub mod wire;
+pub mod work;
 pub mod world;
 
 pub use pair::Pair;

@@ -1,5 +1,7 @@
 //! Memory measured, by an allocator that counts: it is in the test, since a library must not choose one.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use sansocket::deflate::{Deflater, Inflater, Params};
 use sansocket::extension::WindowBits;
 use sansocket::{Connection, Event, Input};
@@ -17,6 +19,12 @@ impl Broken {
             self.0.push(format!("{}: {measured} bytes, {limit} are allowed", law()));
         }
     }
+}
+
+/// Asserts that this much is allowed.
+#[track_caller]
+pub fn assert_at_most(limit: usize, measured: usize, what: &str) {
+    assert!(measured <= limit, "{what}: {measured} bytes, {limit} are allowed");
 }
 
 /// What is allocated on top of what was when the meter was made.
@@ -81,6 +89,14 @@ pub fn settle(counts: fn() -> [usize; 2]) {
             return;
         }
     }
+}
+
+/// Waits until no other test of this program runs, and nobody allocates. All of its tests must be in turn like this.
+pub fn alone(counts: fn() -> [usize; 2]) -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    settle(counts);
+    turn
 }
 
 /// What is held by what `make` makes.

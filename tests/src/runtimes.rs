@@ -227,6 +227,15 @@ pub async fn streams<R: Adapter>() -> (R::Tcp, R::Tcp) {
     (client, server.expect("a connection").0)
 }
 
+/// So many TCP connections of which both ends are in this process, or as many as it may open beside what else it needs.
+pub fn pairs_of_sockets(most: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = files.and_then(|numbers| numbers.split_whitespace().next());
+    let descriptors = soft.map_or(256, |number| number.parse().unwrap_or(usize::MAX));
+    (descriptors.saturating_sub(200) / 2).clamp(20, most)
+}
+
 /// Both ends of a WebSocket.
 pub async fn pair<R: Adapter>(client: &Config, server: &Config) -> (Socket<R>, Socket<R>) {
     let (one, other) = streams::<R>().await;

@@ -9,7 +9,9 @@ use sansocket_driver::{Decision, Error, Handler, Outcome, Reply, Server};
 use sansocket_tests::echo::Echo;
 use sansocket_tests::heads::Answer;
 use sansocket_tests::raw::Raw;
-use sansocket_tests::runtimes::{Adapter, AsyncStd, Smol, Tokio, listen, sleep, spawn, stream_to, test};
+use sansocket_tests::runtimes::{
+    Adapter, AsyncStd, Smol, Tokio, listen, pairs_of_sockets, sleep, spawn, stream_to, test,
+};
 use sansocket_tests::served::{Served, request};
 use sansocket_tests::stage::{Call, Notes, echo, idle};
 use tokio::sync::mpsc;
@@ -45,7 +47,7 @@ async fn many_connections<R: Adapter>() {
     let (ends, _told) = mpsc::unbounded_channel();
     drop(spawn::<R, _>(server.serve(listener, move |_| Echo(ends.clone()))));
     let mut clients = Vec::new();
-    for _ in 0..pairs_of_sockets() {
+    for _ in 0..pairs_of_sockets(3000) {
         let mut client = Raw(stream_to::<R>(&url).await);
         client.write(&request("", b"")).await.unwrap();
         let answer = Answer::parse(&client.read_until(b"\r\n\r\n").await.unwrap());
@@ -59,15 +61,6 @@ async fn many_connections<R: Adapter>() {
         client.expect(BACK).await;
     }
     assert_eq!(handle.connections(), clients.len(), "the server knows of all that are open");
-}
-
-/// 3,000, or what the process may open beside what else it needs.
-fn pairs_of_sockets() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = files.and_then(|numbers| numbers.split_whitespace().next());
-    let descriptors = soft.map_or(256, |number| number.parse().unwrap_or(usize::MAX));
-    (descriptors.saturating_sub(200) / 2).clamp(20, 3000)
 }
 
 async fn ws0<R: Adapter>() {

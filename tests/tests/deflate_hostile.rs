@@ -4,36 +4,13 @@ use std::thread;
 
 use sansocket::deflate::{Deflater, InflateError, Inflater, Params};
 use sansocket::extension::WindowBits;
-use sansocket_tests::inflate::{Fault, HELLO, Naive, TAIL, Writer, feed, json, noise, stored, windows};
+use sansocket_tests::inflate::{
+    Fault, HELLO, Naive, TAIL, Writer, dynamic_run, feed, fixed_run, json, noise, own_codes, stored, windows,
+};
 use sansocket_tests::pair::Dice;
 
 /// The smallest window, the largest, and one in between.
 const WINDOWS: [WindowBits; 3] = [WindowBits::MIN, WindowBits::new(13).unwrap(), WindowBits::MAX];
-
-/// Ten bits for each byte; two for the end, for a length of 3 and for one of 258.
-fn own_codes() -> Vec<usize> {
-    let mut lengths = vec![10; 256];
-    lengths.extend([2, 2]);
-    lengths.resize(285, 0);
-    lengths.push(2);
-    lengths
-}
-
-/// Writes `len` times the same byte in the block that has begun.
-fn run(writer: &mut Writer, len: usize) -> Vec<u8> {
-    let repetitions = len.saturating_sub(1) / 258;
-    writer.literals(&vec![b'a'; len - 258 * repetitions]);
-    (0..repetitions).for_each(|_| _ = writer.repeat(258, 1));
-    writer.end().message()
-}
-
-fn fixed_run(len: usize) -> Vec<u8> {
-    run(Writer::new().fixed(false), len)
-}
-
-fn dynamic_run(len: usize) -> Vec<u8> {
-    run(Writer::new().dynamic(false, &own_codes(), &[1, 1]), len)
-}
 
 /// For every window.
 fn compressed(message: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use sansocket::{
     Accept, Compression, Config, Connection, Delivery, Event, Input, Kind, Message, Role, State,
 };
 use sansocket_tests::compressed::{
-    DELIVERIES, PER_FRAME, PER_MESSAGE, RSV1, agreed, anew, deflate, deflater, frame, frames, next,
+    DELIVERIES, PER_FRAME, PER_MESSAGE, RSV1, agreed, anew, bomb, deflate, deflater, frame, frames, next,
 };
 use sansocket_tests::heads::with;
 use sansocket_tests::inflate::{json, noise};
@@ -89,15 +89,6 @@ fn an_agreement_costs_next_to_nothing_until_there_is_something_to_inflate(broken
     drain(&mut server);
     drop(server.reclaim_output());
     broken.at_most(AGREED, meter.now(), || "a server that has agreed to one of 32 offers".into());
-}
-
-/// A mebibyte on the wire that inflates to a gibibyte: pieces that stand each for itself, one and the same.
-fn bomb() -> Vec<u8> {
-    let mut piece = Vec::new();
-    deflater().piece(&vec![0; MIB], &mut piece);
-    let bomb = piece.repeat(KIB);
-    assert!(bomb.len() < 2 * MIB);
-    bomb
 }
 
 fn a_bomb_costs_the_limit(broken: &mut Broken) {

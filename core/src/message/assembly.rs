@@ -272,6 +272,6 @@ fn room(len: usize, capacity: usize, coming: usize, declared: u64, ceiling: u64)
     }
     let doubled = needed.saturating_mul(2);
     let [declared, ceiling] = [declared, ceiling].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-    let target = if needed < declared { declared.min(doubled.max(AHEAD)) } else { ceiling.min(doubled) };
+    let target = ceiling.min(doubled.max(declared.min(AHEAD)));
     target.max(needed) - len
 }

@@ -2,12 +2,16 @@
 
 use core::fmt;
 
-use sansocket::{Cause, CloseFrame, Compression, Config, Disconnect, Event, Kind, ProtocolError, Role, Side};
+use sansocket::{
+    Cause, CloseFrame, Compression, Config, Delivery, Disconnect, Event, Kind, ProtocolError, Role, Side,
+    State,
+};
 
-use crate::Record;
 use crate::compressed::{self, RSV1, deflate, deflater};
+use crate::heads::at_many_splits;
 use crate::inflate::{HELLO, TAIL};
 use crate::wire::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT};
+use crate::{Record, open};
 
 use ProtocolError::{
     CloseOfOneByte, ControlTooLong, CorruptDeflate, ExpectedContinuation, FragmentedControl,
@@ -249,6 +253,29 @@ impl Attack {
     /// Whether the attacked end fails the connection.
     pub fn is_fatal(&self) -> bool {
         matches!(self.row.verdict, Failed(..))
+    }
+
+    /// Runs it on the bare state machine, cut at many places.
+    #[track_caller]
+    pub fn run(&self, delivery: Delivery) {
+        let config = config(self.compression).delivery(delivery);
+        let make = || match self.compression {
+            false => open(self.receiver, &config),
+            true => compressed::open(self.receiver, &config),
+        };
+        self.check_record(at_many_splits(make, &self.stream()));
+    }
+
+    /// What the bare state machine shows, besides what all surfaces do.
+    #[track_caller]
+    pub fn check_record(&self, record: Record) {
+        let Record { state, shutdown, .. } = record;
+        // §7.1.1: the server ends the TCP connection, and whoever fails the connection does.
+        let ends = self.is_fatal() || self.receiver == Role::Server;
+        assert_eq!((state, shutdown), (State::Closing, ends));
+        let closes = record.events.iter().filter(|event| matches!(event, Event::Close(_))).count();
+        assert_eq!(closes, usize::from(!self.is_fatal()));
+        self.check(false, &Seen::from(record));
     }
 
     /// All of it is as the row has it; `echoes` if messages are sent back.

@@ -1,8 +1,9 @@
 //! Requests of hostile clients (RFC 6455 §4.2.1; RFC 9112), and what a server answers.
 
-use sansocket::{Cause, Disconnect, Refusal, Role, Side};
+use sansocket::{Cause, Disconnect, Event, Refusal, Role, Side, State};
 
 use crate::heads::{Answer, GOOD, but, with};
+use crate::splits::Record;
 use crate::wire::{self, CLOSE, TEXT};
 
 /// The accept value for the key of [`GOOD`] (§1.3).
@@ -91,6 +92,28 @@ impl Row {
             [wire::frame(Role::Server, TEXT, "behind"), wire::close(Role::Server, 1000, "")].concat();
         let another = if self.refusal.is_some() { GOOD } else { "" };
         [self.request.as_bytes(), &frames, another.as_bytes()].concat()
+    }
+
+    /// The row with this name.
+    pub fn named(name: &str) -> Self {
+        rows().into_iter().find(|row| row.name == name).expect("a row of the table")
+    }
+
+    /// What the bare state machine shows is as the row has it.
+    #[track_caller]
+    pub fn check_record(&self, record: &Record) {
+        assert_eq!((record.state, record.shutdown), (State::Closing, true));
+        let (output, end) = (record.output.clone(), Some(record.end.clone()));
+        let mut seen = Seen { output, end, ..Seen::default() };
+        for event in &record.events {
+            match event {
+                Event::Request(request) => seen.requests.push(request.is_upgrade()),
+                Event::Message(message) => seen.messages.push(message.as_text().unwrap().to_owned()),
+                Event::Close(_) => assert!(self.refusal.is_none()),
+                other => panic!("{other:?}"),
+            }
+        }
+        self.check(false, &seen);
     }
 
     /// All of it is as the row has it; `echoes` if messages are sent back.

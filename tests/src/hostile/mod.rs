@@ -3,6 +3,7 @@
 pub mod frames;
 pub mod handshakes;
 pub mod responses;
+pub mod streams;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod witness;
 

@@ -1,6 +1,9 @@
 //! Responses of hostile servers (RFC 6455 §4.1; RFC 7692 §7.1), which no client goes on with.
 
-use sansocket::{Compression, Config, HandshakeError};
+use sansocket::{Cause, Compression, Config, HandshakeError, Role, State};
+
+use crate::heads::{answer_to, at_many_splits};
+use crate::{START, asking, receive, wire};
 
 use HandshakeError::{
     Accept, Connection, Extension, HeadTooLong, Malformed, Subprotocol, TooManyHeaders, TooManyInterim,
@@ -23,6 +26,21 @@ impl Row {
     /// The client's settings.
     pub fn config(&self) -> Config {
         Config::new().compression(self.offers.then(Compression::new))
+    }
+
+    /// A client that gets it, and frames behind it, fails before it sends anything, wherever it is cut.
+    #[track_caller]
+    pub fn run(&self) {
+        let make = || asking(&self.config()).0;
+        let answer = (self.answer)(&answer_to(&asking(&self.config()).1, &Config::new()));
+        let stream = [answer.as_bytes(), &wire::frame(Role::Client, wire::TEXT, "attack")].concat();
+        let record = at_many_splits(make, &stream);
+        assert_eq!(record.end.cause(), &Cause::Handshake(self.error), "{answer}");
+        assert_eq!((record.events, record.output), (vec![], vec![]), "{answer}");
+        assert_eq!((record.state, record.shutdown), (State::Closed, false));
+        assert!(!record.end.is_orderly() && record.end.sent().is_none());
+        assert_eq!(receive(&mut make(), START, &stream), (vec![], 0));
+        assert!(record.end.to_string().ends_with(&self.error.to_string()));
     }
 }
 
