@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod inflate;
 pub mod lab;
 pub mod meter;
+pub mod model;
 pub mod pair;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod raw;
