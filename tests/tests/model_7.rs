@@ -44,8 +44,8 @@ fn two_endpoints_do_what_their_models_do_7_1() {
     }
     let sequences = match (is_long(), cfg!(miri)) {
         (_, true) => 10,
-        (true, false) => 500_000,
-        (false, false) => 10_000,
+        (true, false) => 1_000_000,
+        (false, false) => 50_000,
     };
     let mut ends = HashMap::new();
     let (mut clean, mut messages) = (0, 0);
