@@ -29,8 +29,8 @@ impl Record {
     }
 }
 
-/// Runs `stream` through connections that `make` makes: whole, byte by byte, and cut in two at every place. Requests are
-/// accepted. Asserts that all runs are the same to an observer, and returns what that is.
+/// Runs `stream` through connections that `make` makes: whole, byte by byte, and cut in two at every place.
+/// Requests are accepted. Asserts that all runs are the same to an observer, and returns what that is.
 pub fn at_every_split(make: impl Fn() -> Connection, stream: &[u8]) -> Record {
     let whole = run(make(), [stream]);
     let bytes: Vec<_> = stream.chunks(1).collect();
@@ -42,7 +42,8 @@ pub fn at_every_split(make: impl Fn() -> Connection, stream: &[u8]) -> Record {
     whole
 }
 
-/// Runs the pieces of a stream through `connection`. Output is taken at the end, or when nothing goes on without.
+/// Runs the pieces of a stream through `connection`. Output is taken at the end, or when nothing goes on
+/// without.
 pub fn run<'s>(connection: Connection, pieces: impl IntoIterator<Item = &'s [u8]>) -> Record {
     let writing = Writing::at_the_end();
     let mut run = Run::new(connection, offer, Program::default(), &writing);
@@ -83,7 +84,8 @@ pub fn run_scheduled(
 pub struct Schedule<'s> {
     pub offer: Offer,
     pub program: Program,
-    /// How many events are taken when a piece has come, in turn. Before output is written, and at the end, all are.
+    /// How many events are taken when a piece has come, in turn. Before output is written, and at the end,
+    /// all are.
     pub takes: &'s [usize],
     pub writing: &'s Writing,
 }
@@ -112,8 +114,9 @@ impl Writing {
     }
 }
 
-/// A way to hand bytes in: lends the connection what has come, `inbox`, until it has taken so many events or there are no
-/// more, and takes out what the connection has taken. Whether it goes on only if output is written.
+/// A way to hand bytes in: lends the connection what has come, `inbox`, until it has taken so many events or
+/// there are no more, and takes out what the connection has taken. Whether it goes on only if output is
+/// written.
 pub type Offer = fn(&mut Connection, inbox: &mut Vec<u8>, most: usize, &mut Observer) -> bool;
 
 /// All that has come is taken, that of an unfinished frame too, unless the connection cannot go on.

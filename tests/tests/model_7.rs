@@ -1,18 +1,21 @@
-//! RFC 6455 §7, and all that leads there: two endpoints do what a model of them says, whatever their applications, their
-//! clocks and the transport between them do.
+//! RFC 6455 §7, and all that leads there: two endpoints do what a model of them says, whatever their
+//! applications, their clocks and the transport between them do.
 //!
-//! A sequence that fails is named by its seed, and told as short as it still fails. To see it again, and for more of them:
+//! A sequence that fails is named by its seed, and told as short as it still fails. To see it again, and for
+//! more of them:
 //!
 //! ```sh
 //! SANSOCKET_SEED=123 cargo test -p sansocket-tests --test model_7
 //! SANSOCKET_LONG=1 cargo test --release -p sansocket-tests --test model_7
 //! ```
 
+use core::panic::AssertUnwindSafe;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{catch_unwind, set_hook, take_hook};
 
 use sansocket::{Role, Side, Timer};
-use sansocket_tests::model::world::{Op, Outcome, Start, World};
+use sansocket_tests::model::ops::{Op, Start};
+use sansocket_tests::model::world::{Outcome, World};
 use sansocket_tests::model::{End, Why};
 use sansocket_tests::pair::Dice;
 use sansocket_tests::{ROLES, is_long};
@@ -48,19 +51,19 @@ fn two_endpoints_do_what_their_models_do_7_1() {
         (false, false) => 50_000,
     };
     let mut ends = HashMap::new();
-    let (mut clean, mut messages) = (0, 0);
+    let (mut clean, mut messages) = (0_u64, 0);
     for seed in 0..sequences {
         let outcome = run_or_tell(seed);
         messages += outcome.received.iter().sum::<usize>();
         for end in &outcome.ends {
-            clean += usize::from(end.sent.is_some() && end.received.is_some());
+            clean += u64::from(end.sent.is_some() && end.received.is_some());
             *ends.entry(name(end)).or_insert(0) += 1;
         }
     }
     println!("{clean} of {} ends clean, {messages} messages, {ends:?}", 2 * sequences);
     if !cfg!(miri) {
         // All that can happen does, and often.
-        assert!(messages > 0 && clean > sequences as usize / 2);
+        assert!(messages > 0 && clean > sequences / 2);
         let kinds = ["closed", "was closed", "lost", "violation", "idle", "no pong", "no close"];
         assert!(kinds.iter().all(|kind| ends[kind] >= 50), "{ends:?}");
     }

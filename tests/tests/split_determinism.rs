@@ -1,9 +1,10 @@
-//! Where a stream is cut, and when events are taken and output is written, makes no difference: the same events, the
-//! same end, and the same bytes out. For one schedule of writes, that is; for two, one of the Pings that were answered
-//! one by one may be answered by the answer to a later one (§5.5.3).
+//! Where a stream is cut, and when events are taken and output is written, makes no difference: the same
+//! events, the same end, and the same bytes out. For one schedule of writes, that is; for two, one of the
+//! Pings that were answered one by one may be answered by the answer to a later one (§5.5.3).
 //!
-//! Each stream of `sansocket_tests::streams` comes byte by byte, cut at every place, at every two, in every way if it is
-//! short, and at random. All there is of each, and every schedule with all of it, takes half an hour on one core:
+//! Each stream of `sansocket_tests::streams` comes byte by byte, cut at every place, at every two, in every
+//! way if it is short, and at random. All there is of each, and every schedule with all of it, takes half an
+//! hour on one core:
 //!
 //! ```sh
 //! SANSOCKET_LONG=1 cargo test --release -p sansocket-tests --test split_determinism

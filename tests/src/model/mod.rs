@@ -1,6 +1,8 @@
-//! A model of one endpoint after the opening handshake: what RFC 6455 §5 to §7 and our limits say that it does and
-//! tells, from what its application, its clock and its transport do. It knows no bytes and calls none of the library.
+//! A model of one endpoint after the opening handshake: what RFC 6455 §5 to §7 and our limits say that it
+//! does and tells, from what its application, its clock and its transport do. It knows no bytes and calls
+//! none of the library.
 
+pub mod ops;
 pub mod reader;
 pub mod settings;
 pub mod world;
@@ -13,7 +15,8 @@ use sansocket::{Instant, Kind, Role, SendError, Side, State, Timer};
 use self::reader::Item;
 use self::settings::Settings;
 
-/// While less than this waits to be written, each Ping is answered; while less than the second, if fragments wait.
+/// While less than this waits to be written, each Ping is answered; while less than the second, if fragments
+/// wait.
 const CONTROL_ROOM: [usize; 2] = [4096, 16 << 10];
 /// A peer that reads this much in the time of a timeout is not dead.
 const MIN_PROGRESS: usize = 4096;
@@ -46,8 +49,8 @@ pub enum Phase {
     Open,
     /// A Close was sent, or nothing can be, and none came.
     Closing,
-    /// Nothing is received any more (§7.1.1): it writes what it has, says so by closing that direction or not, and waits for
-    /// the other to end, if it has not.
+    /// Nothing is received any more (§7.1.1): it writes what it has, says so by closing that direction or
+    /// not, and waits for the other to end, if it has not.
     Draining {
         shutdown: bool,
         eof: bool,
@@ -227,7 +230,8 @@ impl Model {
         self.clock.stalled = false;
     }
 
-    /// Whether it takes all that has come. It may leave some if more waits to be written than it should let wait.
+    /// Whether it takes all that has come. It may leave some if more waits to be written than it should let
+    /// wait.
     pub fn listens(&self, queue: Queue) -> bool {
         match self.phase {
             Phase::Open | Phase::Closing => !self.paused && queue.all < self.settings.high_water,
@@ -382,7 +386,8 @@ impl Model {
         }
     }
 
-    /// It is asked the time; `stays` if it was seen to be open then, `pings` if it was seen to send something.
+    /// It is asked the time; `stays` if it was seen to be open then, `pings` if it was seen to send
+    /// something.
     pub fn timeout(&mut self, now: Instant, queue: Queue, through: bool, stays: bool, pings: bool) {
         match self.phase {
             Phase::Open if !self.paused => self.open_timeout(now, queue, stays, pings),

@@ -20,7 +20,7 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Reader {
     masked: bool,
-    max_message: u64,
+    max_message: usize,
     max_fragments: usize,
     inflates: Option<Naive>,
     bytes: Vec<u8>,
@@ -38,7 +38,7 @@ struct Open {
 }
 
 impl Reader {
-    pub fn new(writer: Role, max_message: u64, max_fragments: usize, compresses: bool) -> Self {
+    pub fn new(writer: Role, max_message: usize, max_fragments: usize, compresses: bool) -> Self {
         Self {
             masked: writer == Role::Client,
             max_message,
@@ -114,7 +114,7 @@ impl Reader {
         if !is_control {
             let (before, fragments) =
                 self.open.as_ref().map_or((0, 0), |open| (open.payload.len(), open.fragments));
-            if u64::try_from(before + len).unwrap() > self.max_message {
+            if before + len > self.max_message {
                 return Err(1009);
             }
             if fragments == self.max_fragments {

@@ -13,7 +13,7 @@ pub struct Settings {
     pub auto_fragment: Option<usize>,
     pub high_water: usize,
     pub hard_limit: usize,
-    pub max_message: u64,
+    pub max_message: usize,
     pub max_fragments: usize,
     pub idle: Option<Duration>,
     pub keepalive: Keepalive,
@@ -48,7 +48,7 @@ impl Settings {
             .auto_fragment(self.auto_fragment)
             .high_water(self.high_water)
             .hard_limit(self.hard_limit)
-            .max_message(self.max_message)
+            .max_message(u64::try_from(self.max_message).unwrap())
             .max_fragments(u32::try_from(self.max_fragments).unwrap())
             .idle_timeout(self.idle)
             .keepalive(self.keepalive)

@@ -1,5 +1,5 @@
-//! Valid streams as the dice have them: messages in any fragments, compressed or not, control frames between, and mostly short,
-//! so that they can be cut in every way.
+//! Valid streams as the dice have them: messages in any fragments, compressed or not, control frames between,
+//! and mostly short, so that they can be cut in every way.
 
 use sansocket::deflate::Deflater;
 use sansocket::{Kind, Role};

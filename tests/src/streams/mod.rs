@@ -1,4 +1,5 @@
-//! Streams that a connection may receive, good and bad, long and short: what is said of any stream is tried on these.
+//! Streams that a connection may receive, good and bad, long and short: what is said of any stream is tried
+//! on these.
 
 mod autobahn;
 mod generated;
@@ -111,7 +112,7 @@ impl Setup {
             Counts,
             SendsFragments,
         ];
-        let program = if n % 2 == 0 { Program::Echoes } else { Program::Listens };
+        let program = if n.is_multiple_of(2) { Program::Echoes } else { Program::Listens };
         let n = n / 2 % VARIANTS.len();
         Self { program, variant: VARIANTS[n], ..Self::new(role) }
     }
