@@ -11,8 +11,6 @@
 //! ```
 #![cfg(not(miri))]
 
-use std::collections::HashSet;
-
 use sansocket::Event;
 use sansocket_tests::compressed::DELIVERIES;
 use sansocket_tests::is_long;
@@ -31,12 +29,10 @@ const TAKES: [&[usize]; 4] = [&[usize::MAX], &[1], &[0], &[0, 2, 0, 0, 1, 5]];
 const ROOM: usize = 4096;
 
 #[test]
-fn there_are_2000_streams_and_no_two_are_the_same() {
+fn there_are_2000_streams_and_more() {
     let corpus = corpus();
-    let streams = || corpus.iter().flat_map(|(_, streams)| streams);
-    assert!(streams().count() >= 2000, "{}", streams().count());
-    let distinct: HashSet<_> = streams().map(|stream| (&stream.name, &stream.bytes)).collect();
-    assert_eq!(distinct.len(), streams().count());
+    let count: usize = corpus.iter().map(|(_, streams)| streams.len()).sum();
+    assert!(count >= 2000, "{count}");
     for (source, streams) in &corpus {
         let short = streams.iter().filter(|stream| stream.bytes.len() <= 14).count();
         let middle = streams.iter().filter(|stream| stream.bytes.len() <= 256).count();
@@ -168,7 +164,7 @@ impl<'s> Check<'s> {
 
     /// How many times this stream can be received for each way to cut it.
     fn affordable(&self) -> usize {
-        let bytes = if is_long() { 1 << 30 } else { 300_000 };
+        let bytes = if is_long() { 10_000_000 } else { 300_000 };
         (bytes / (self.stream.cost + 100)).max(40)
     }
 
@@ -194,7 +190,7 @@ impl<'s> Check<'s> {
 
     /// With one schedule, unless there is time for all.
     fn some_way(&mut self, cuts: &[usize], runs: &mut usize) {
-        if is_long() {
+        if is_long() && self.is_cheap() {
             return self.every_way(cuts, runs);
         }
         let way = self.dice.below(self.ways());
