@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod inflate;
 pub mod lab;
 pub mod meter;
+pub mod model;
 pub mod pair;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod raw;
@@ -20,6 +21,8 @@ pub mod scripted;
 pub mod served;
 pub mod splits;
 pub mod stage;
+#[cfg(not(miri))]
+pub mod streams;
 pub mod tables;
 pub mod talk;
 pub mod task;
@@ -42,6 +45,11 @@ pub const START: Instant = Instant::from_nanos(1_000_000_000);
 
 /// Both roles, for tests that run for each.
 pub const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+/// Whether tests that can go on for long do (`SANSOCKET_LONG` is set).
+pub fn is_long() -> bool {
+    std::env::var_os("SANSOCKET_LONG").is_some()
+}
 
 /// An open connection in `role` with this configuration.
 pub fn open(role: Role, config: &Config) -> Connection {
