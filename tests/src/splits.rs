@@ -138,6 +138,53 @@ pub fn offer(connection: &mut Connection, inbox: &mut Vec<u8>, most: usize, obse
     false
 }
 
+/// What is not whole stays in the inbox.
+pub fn offer_patiently(
+    connection: &mut Connection,
+    inbox: &mut Vec<u8>,
+    most: usize,
+    observer: &mut Observer,
+) -> bool {
+    let offered = inbox.len();
+    let mut input = Input::new(inbox).with_patience(usize::MAX);
+    let mut ended = false;
+    for _ in 0..most {
+        let Some(event) = connection.receive(START, &mut input) else {
+            ended = true;
+            break;
+        };
+        observer.see(connection, event);
+    }
+    let waits = ended && !input.is_empty() && input.missing() == 0;
+    assert!(!waits || !connection.wants_read(), "it wants to read and leaves what was read");
+    let taken = offered - input.remaining();
+    inbox.drain(..taken);
+    waits
+}
+
+/// One message at a time, if it is there.
+pub fn offer_by_message(
+    connection: &mut Connection,
+    inbox: &mut Vec<u8>,
+    most: usize,
+    observer: &mut Observer,
+) -> bool {
+    for _ in 0..most {
+        let offered = inbox.len();
+        let mut input = Input::new(inbox);
+        let message = connection.receive_message(|| START, &mut input).map(Message::into_owned);
+        let taken = offered - input.remaining();
+        inbox.drain(..taken);
+        match message {
+            Some(message) => observer.see(connection, Event::Message(message)),
+            None if offer(connection, inbox, 1, observer) => return true,
+            None if inbox.is_empty() => return false,
+            None => {}
+        }
+    }
+    false
+}
+
 /// Notes the events.
 #[derive(Debug, Default)]
 pub struct Observer {

@@ -20,7 +20,7 @@ use sansocket_tests::streams::{Stream, corpus};
 use sansocket_tests::wire::{self, PONG, Parsed};
 
 /// The ways to hand bytes in.
-const OFFERS: [Offer; 1] = [splits::offer];
+const OFFERS: [Offer; 3] = [splits::offer, splits::offer_patiently, splits::offer_by_message];
 
 /// How many events are taken when bytes have come.
 const TAKES: [&[usize]; 4] = [&[usize::MAX], &[1], &[0], &[0, 2, 0, 0, 1, 5]];
