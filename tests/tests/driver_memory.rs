@@ -1,0 +1,134 @@
+//! What connections of a handler hold while their peers take their time over long messages. Counted in bytes requested
+//! from the allocator.
+#![cfg(not(miri))]
+
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::alloc::System;
+use std::io::{self, IoSlice};
+
+use sansocket::{Config, Instant, Message, Role};
+use sansocket_driver::{Handler, Io, Outcome, Reply, Serve, Timer};
+use sansocket_tests::meter::{Meter, assert_at_most};
+use sansocket_tests::scripted::REQUEST;
+use sansocket_tests::wire::{self, BINARY};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Bytes that were allocated, and that were freed.
+fn counts() -> [usize; 2] {
+    let stats = ALLOCATOR.stats();
+    [stats.bytes_allocated, stats.bytes_deallocated]
+}
+
+/// A peer that says this much and then nothing. It takes no memory.
+struct Peer {
+    says: [&'static [u8]; 2],
+}
+
+impl Io for Peer {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, block: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Some(says) = self.says.iter_mut().find(|says| !says.is_empty()) else { return Poll::Pending };
+        let n = says.len().min(block.len());
+        let (said, rest) = says.split_at(n);
+        block[..n].copy_from_slice(said);
+        *says = rest;
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A clock that stands still.
+struct Still;
+
+impl Timer for Still {
+    fn now(&self) -> Instant {
+        Instant::ORIGIN
+    }
+
+    fn poll_at(&mut self, _: &mut Context<'_>, _: Instant) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    type Info = ();
+
+    fn message(&mut self, message: Message<'_>, reply: &mut Reply<'_, ()>) -> Outcome {
+        Ok(reply.send(message)?)
+    }
+}
+
+/// A connection that has taken in all that its peer says.
+fn connection(says: &'static [u8]) -> Serve<Peer, Still, Echo> {
+    let peer = Peer { says: [REQUEST.as_ref(), says] };
+    let mut serve = Serve::new(peer, Still, Config::new(), Echo);
+    let mut cx = Context::from_waker(Waker::noop());
+    // Often enough for all of it: a poll reads 1 MiB at most.
+    for _ in 0..4 {
+        assert!(Pin::new(&mut serve).poll(&mut cx).is_pending());
+    }
+    serve
+}
+
+#[test]
+fn a_connection_holds_twice_what_has_come_of_a_message_at_most_however_long_that_is_to_be() {
+    const COUNT: usize = 10;
+    let message: &'static [u8] = wire::frame(Role::Server, BINARY, vec![7; MIB]).leak();
+    let idle = {
+        let mut meter = Meter::new(counts);
+        let open: Vec<_> = (0..COUNT).map(|_| connection(b"")).collect();
+        meter.during(|| ());
+        assert_eq!(open.len(), COUNT);
+        meter.now()
+    };
+    // One block of each kind and length that the thread keeps.
+    let kept = 2 * MIB;
+    for warm in [false, true] {
+        if warm {
+            // Now the thread has a block in which a whole message finds room.
+            drop(connection(message));
+        }
+        for came in [1, 10, 100, 10 * KIB, 40 * KIB, 100 * KIB, 300 * KIB, 700 * KIB, MIB] {
+            let meter = Meter::new(counts);
+            let open: Vec<_> = (0..COUNT).map(|_| connection(&message[..came])).collect();
+            let allowed = COUNT * (2 * came).max(64 * KIB + 64) + idle + kept;
+            assert_at_most(allowed, meter.now(), &format!("{came} bytes each of a message of 1 MiB, {warm}"));
+            drop(open);
+        }
+    }
+}
+
+#[test]
+fn a_connection_whose_message_is_through_holds_nothing_of_it() {
+    let message: &'static [u8] = wire::frame(Role::Server, BINARY, vec![7; MIB]).leak();
+    let idle = connection(b"");
+    drop(connection(message));
+    let meter = Meter::new(counts);
+    let again: Vec<_> = (0..20).map(|_| connection(message)).collect();
+    let one = meter.now() / again.len();
+    assert_at_most(4 * KIB, one, "a connection behind an echo of 1 MiB");
+    drop(idle);
+}
