@@ -83,7 +83,7 @@ impl Handler for Echo {
 
 /// A connection that has taken in all that its peer says.
 fn connection(says: &'static [u8]) -> Serve<Peer, Still, Echo> {
-    let peer = Peer { says: [REQUEST.as_ref(), says] };
+    let peer = Peer { says: [REQUEST, says] };
     let mut serve = Serve::new(peer, Still, Config::new(), Echo);
     let mut cx = Context::from_waker(Waker::noop());
     // Often enough for all of it: a poll reads 1 MiB at most.
