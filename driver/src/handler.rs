@@ -182,8 +182,18 @@ impl<'r, Info> Reply<'r, Info> {
         if direct.is_direct()
             && let Some(stream) = &mut self.stream
         {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let written = stream.write(direct.io_slices(&mut slices));
+            let mut slots = [IoSlice::new(&[]); SLICES];
+            let mut slices = direct.io_slices(&mut slots);
+            let mut written = 0;
+            // Streams that encrypt take a little at a time.
+            while !slices.is_empty() {
+                let n = stream.write(slices);
+                if n == 0 {
+                    break;
+                }
+                written += n;
+                IoSlice::advance_slices(&mut slices, n);
+            }
             direct.written(written);
         }
         Ok(())

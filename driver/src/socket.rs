@@ -396,7 +396,7 @@ impl<I: Io + Unpin> Through for Stream<'_, '_, I> {
         match Pin::new(&mut *self.io).poll_write(self.cx, slices) {
             Poll::Ready(Ok(n)) => {
                 self.written = true;
-                return n;
+                return n.min(slices.iter().map(|slice| slice.len()).sum());
             }
             Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::Interrupted => self.error = Some(error),
             Poll::Ready(Err(_)) | Poll::Pending => {}

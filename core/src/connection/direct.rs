@@ -79,13 +79,16 @@ impl Direct<'_> {
 
     /// As many of the slices as `slots` has room for, for a vectored write.
     #[cfg(feature = "std")]
-    pub fn io_slices<'s>(&'s self, slots: &'s mut [std::io::IoSlice<'s>]) -> &'s [std::io::IoSlice<'s>] {
+    pub fn io_slices<'d, 's>(
+        &'d self,
+        slots: &'s mut [std::io::IoSlice<'d>],
+    ) -> &'s mut [std::io::IoSlice<'d>] {
         let mut filled = 0;
         for (slot, slice) in slots.iter_mut().zip(self.slices()) {
             *slot = std::io::IoSlice::new(slice);
             filled += 1;
         }
-        &slots[..filled]
+        &mut slots[..filled]
     }
 
     /// The first `n` bytes of the slices have been written.

@@ -89,7 +89,8 @@ impl<I: Io + Unpin> Io for NativeTlsStream<I> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // After a write that had to wait, the same bytes must come again, for they are encrypted already.
-        // They do: what the outbox has shown stays.
+        // They do, with more behind them perhaps: what the outbox has shown stays, and what a handler would have
+        // had written at once is queued behind that.
         self.poll(cx, |tls| tls.write_vectored(slices))
     }
 
