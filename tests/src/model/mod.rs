@@ -230,13 +230,16 @@ impl Model {
         self.clock.stalled = false;
     }
 
-    /// Whether it takes all that has come. It may leave some if more waits to be written than it should let
-    /// wait.
+    /// Whether it takes nothing: its application wants that, or too much waits to be written.
+    pub fn is_deaf(&self, queue: Queue) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing)
+            && (self.paused || queue.ready >= self.settings.high_water)
+    }
+
+    /// Whether it takes all that has come. If too much waits in fragments, it takes control frames only.
     pub fn listens(&self, queue: Queue) -> bool {
-        match self.phase {
-            Phase::Open | Phase::Closing => !self.paused && queue.all < self.settings.high_water,
-            Phase::Draining { .. } | Phase::Closed => true,
-        }
+        let over = matches!(self.phase, Phase::Draining { .. } | Phase::Closed);
+        over || !self.paused && queue.all < self.settings.high_water
     }
 
     /// What it took says this.
