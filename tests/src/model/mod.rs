@@ -30,6 +30,8 @@ pub struct Model {
     pub paused: bool,
     /// How it ends.
     pub end: Option<End>,
+    /// The application began that: all that it has said before goes out.
+    pub has_last_word: bool,
     clock: Clock,
     /// What the application has sent, and nobody has seen written.
     messages: VecDeque<(Kind, Vec<u8>)>,
@@ -117,6 +119,7 @@ impl Model {
             phase: Phase::Open,
             paused: false,
             end: None,
+            has_last_word: false,
             clock: Clock {
                 heard: now,
                 pinged: now,
@@ -205,6 +208,7 @@ impl Model {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
+        self.has_last_word = true;
         self.begin_close(now, Why::Closed(Side::Local), payload.to_vec());
         Ok(())
     }
@@ -348,8 +352,8 @@ impl Model {
                 assert_eq!(end.sent.as_ref(), Some(payload));
                 assert!(self.pings.is_empty() && self.pongs.is_empty(), "control frames were forgotten");
                 assert!(self.may_skip(&self.owed), "a Ping was not answered");
-                // What waits in fragments is dropped, unless the application had the last word.
-                let all = end.why == Why::Closed(Side::Local) || self.settings.auto_fragment.is_none();
+                // Otherwise, what waits in fragments is dropped.
+                let all = self.has_last_word || self.settings.auto_fragment.is_none();
                 assert!(!all || self.messages.is_empty(), "messages were forgotten");
                 self.closed = true;
             }

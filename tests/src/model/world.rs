@@ -414,6 +414,8 @@ impl Side {
         assert_eq!(connection.can_send(), model.can_send(queue));
         let silent = matches!(connection.can_send(), Err(SendError::Closed));
         assert_eq!(silent, model.phase != Phase::Open);
+        let dropped = model.phase == Phase::Open || model.has_last_word || queue.all == queue.ready;
+        assert!(dropped, "fragments wait that the peer discards");
         match connection.transport() {
             Transport::Close(verdict) => {
                 let end = model.end.as_ref();
