@@ -3,11 +3,11 @@
 //! Pings that were answered one by one may be answered by the answer to a later one (§5.5.3).
 //!
 //! Each stream of `sansocket_tests::streams` comes byte by byte, cut at every place, at every two, in every
-//! way if it is short, and at random. All there is of each, and every schedule with all of it, takes half an
-//! hour on one core:
+//! way if it is short, and at random. All there is of each, and every schedule with nearly all of it, takes
+//! most of an hour on one core:
 //!
 //! ```sh
-//! SANSOCKET_LONG=1 cargo test --release -p sansocket-tests --test split_determinism
+//! SANSOCKET_LONG=1 cargo test -p sansocket-tests --test split_determinism
 //! ```
 #![cfg(not(miri))]
 

@@ -30,6 +30,8 @@ pub struct Model {
     pub paused: bool,
     /// How it ends.
     pub end: Option<End>,
+    /// The application began that: all that it has said before goes out.
+    pub has_last_word: bool,
     clock: Clock,
     /// What the application has sent, and nobody has seen written.
     messages: VecDeque<(Kind, Vec<u8>)>,
@@ -117,6 +119,7 @@ impl Model {
             phase: Phase::Open,
             paused: false,
             end: None,
+            has_last_word: false,
             clock: Clock {
                 heard: now,
                 pinged: now,
@@ -205,6 +208,7 @@ impl Model {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
+        self.has_last_word = true;
         self.begin_close(now, Why::Closed(Side::Local), payload.to_vec());
         Ok(())
     }
@@ -230,13 +234,16 @@ impl Model {
         self.clock.stalled = false;
     }
 
-    /// Whether it takes all that has come. It may leave some if more waits to be written than it should let
-    /// wait.
+    /// Whether it takes nothing: its application wants that, or too much waits to be written.
+    pub fn is_deaf(&self, queue: Queue) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing)
+            && (self.paused || queue.ready >= self.settings.high_water)
+    }
+
+    /// Whether it takes all that has come. If too much waits in fragments, it takes control frames only.
     pub fn listens(&self, queue: Queue) -> bool {
-        match self.phase {
-            Phase::Open | Phase::Closing => !self.paused && queue.all < self.settings.high_water,
-            Phase::Draining { .. } | Phase::Closed => true,
-        }
+        let over = matches!(self.phase, Phase::Draining { .. } | Phase::Closed);
+        over || !self.paused && queue.all < self.settings.high_water
     }
 
     /// What it took says this.
@@ -345,8 +352,8 @@ impl Model {
                 assert_eq!(end.sent.as_ref(), Some(payload));
                 assert!(self.pings.is_empty() && self.pongs.is_empty(), "control frames were forgotten");
                 assert!(self.may_skip(&self.owed), "a Ping was not answered");
-                // What waits in fragments is dropped, unless the application had the last word.
-                let all = end.why == Why::Closed(Side::Local) || self.settings.auto_fragment.is_none();
+                // Otherwise, what waits in fragments is dropped.
+                let all = self.has_last_word || self.settings.auto_fragment.is_none();
                 assert!(!all || self.messages.is_empty(), "messages were forgotten");
                 self.closed = true;
             }

@@ -354,6 +354,7 @@ impl Side {
             let taken = came.len() - rest;
             self.inbox.clear();
             self.inbox.extend_from_slice(&came[taken..]);
+            assert!(taken == 0 || !self.model.is_deaf(queue), "it should not listen");
             if taken > 0 {
                 self.model.heard(now);
             }
@@ -361,7 +362,6 @@ impl Side {
                 assert_eq!((event, rest), (None, 0), "behind the end");
                 return;
             }
-            assert!(taken == 0 || !self.model.paused, "it was paused");
             self.reads.push(&came[..taken]);
             let item = self.reads.next_item();
             if let Some(item) = &item {
@@ -414,6 +414,8 @@ impl Side {
         assert_eq!(connection.can_send(), model.can_send(queue));
         let silent = matches!(connection.can_send(), Err(SendError::Closed));
         assert_eq!(silent, model.phase != Phase::Open);
+        let dropped = model.phase == Phase::Open || model.has_last_word || queue.all == queue.ready;
+        assert!(dropped, "fragments wait that the peer discards");
         match connection.transport() {
             Transport::Close(verdict) => {
                 let end = model.end.as_ref();
