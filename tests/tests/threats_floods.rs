@@ -1,6 +1,6 @@
 //! Floods: that nothing a peer does without end makes anything grow here without end. Rows T40 to T42 of `THREATS.md`; counted in
 //! bytes requested from the allocator.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -1,5 +1,5 @@
 //! Attacks on memory: law M, and the rows T4, T15, T17, T19, T31 and T37 of `THREATS.md` that are about it. Counted in bytes requested from the allocator; a reallocation counts as its difference.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
 use std::alloc::System;
