@@ -66,7 +66,8 @@ pub fn run<'s>(mut connection: Connection, pieces: impl IntoIterator<Item = &'s 
     Record { events, output, state, shutdown, end: end.clone() }
 }
 
-fn push(events: &mut Vec<Event<'static>>, event: Event<'static>) {
+/// Adds an event, to the message that it is a piece of if there is one.
+pub fn push(events: &mut Vec<Event<'static>>, event: Event<'static>) {
     if let (Event::Data(new), Some(Event::Data(open))) = (&event, events.last_mut())
         && !open.last
     {
