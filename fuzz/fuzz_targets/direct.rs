@@ -44,7 +44,7 @@ fuzz_target!(|input: (bool, Settings, Option<Coding>, Vec<Act>)| {
         }
     });
     // What is queued may be 64 KiB each.
-    for act in acts.iter().take(50) {
+    for act in acts.iter().take(16) {
         if let Act::Direct { text, owned, len, more, written } = *act {
             // From 16 KiB on it makes a difference.
             let len = scaled(len) + if more { 16 * 1024 } else { 0 };

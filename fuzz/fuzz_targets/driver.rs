@@ -52,6 +52,7 @@ fuzz_target!(|input: (bool, Settings, Script, Vec<Act>, Vec<Part>)| {
         sent: Vec::new(),
         count: 0,
         closed: false,
+        over: false,
     };
     for act in acts.iter().take(100) {
         user.act(*act);
@@ -111,6 +112,8 @@ struct User<'s> {
     /// Messages that were made.
     count: usize,
     closed: bool,
+    /// The end was told.
+    over: bool,
 }
 
 impl User<'_> {
@@ -120,7 +123,7 @@ impl User<'_> {
             Call::Recv => _ = self.receive(polls),
             Call::RecvData => {
                 // Of a message that has begun in pieces, `recv` skips the rest.
-                self.in_pieces |= !self.whole;
+                self.in_pieces |= !self.whole && !self.over;
                 let _ = self.receive(polls);
             }
             Call::Send { text, len } => {
@@ -173,7 +176,8 @@ impl User<'_> {
                 })
             }
         };
-        !matches!(received, Some(Ok(None) | Err(_)))
+        self.over |= matches!(received, Some(Ok(None) | Err(_)));
+        !self.over
     }
 
     fn piece(&mut self, data: Data<'static>) {
