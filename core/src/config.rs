@@ -173,9 +173,10 @@ impl Config {
 
     /// The most fragments that a message may come in, empty ones counted.
     ///
-    /// 16,384: no sender needs more, and each costs work that its bytes do not account for.
+    /// 16,384: no sender needs more, and each costs work that its bytes do not account for. Zero is taken as one:
+    /// a message is one frame at least.
     pub const fn max_fragments(mut self, fragments: u32) -> Self {
-        self.options.max_fragments = fragments;
+        self.options.max_fragments = if fragments == 0 { 1 } else { fragments };
         self
     }
 

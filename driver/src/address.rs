@@ -98,8 +98,13 @@ impl<Info> fmt::Display for AddressError<Info> {
 
 impl<Info: fmt::Debug> core::error::Error for AddressError<Info> {}
 
-/// The handler's end. The queue is made when the first address is asked for.
-pub(crate) struct Mailbox<Info>(Option<Arc<Shared<Info>>>);
+/// The handler's end.
+pub(crate) struct Mailbox<Info> {
+    /// Made when the first address is asked for.
+    shared: Option<Arc<Shared<Info>>>,
+    /// The handler has closed the connection, or its address or its server: it is only told the end.
+    pub(crate) over: bool,
+}
 
 /// What comes from an address.
 pub(crate) enum Mail<Info> {
@@ -118,18 +123,18 @@ struct State<Info> {
 
 impl<Info> Mailbox<Info> {
     pub(crate) const fn new() -> Self {
-        Self(None)
+        Self { shared: None, over: false }
     }
 
     pub(crate) fn address(&mut self) -> Address<Info> {
         let state = || State { queue: VecDeque::new(), close: None, waker: None, closed: false };
-        Address(Arc::clone(self.0.get_or_insert_with(|| Arc::new(Shared(Mutex::new(state()))))))
+        Address(Arc::clone(self.shared.get_or_insert_with(|| Arc::new(Shared(Mutex::new(state()))))))
     }
 
     /// Ready when something was sent here that there is room for; else its sender wakes the task. There is always
     /// room for the end.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, has_room: bool) -> Poll<()> {
-        let Some(shared) = &self.0 else { return Poll::Pending };
+        let Some(shared) = &self.shared else { return Poll::Pending };
         let mut state = shared.lock();
         if state.close.is_some() || (has_room && !state.queue.is_empty()) {
             return Poll::Ready(());
@@ -142,7 +147,7 @@ impl<Info> Mailbox<Info> {
     }
 
     pub(crate) fn next(&self) -> Option<Mail<Info>> {
-        let mut state = self.0.as_ref()?.lock();
+        let mut state = self.shared.as_ref()?.lock();
         match state.close.take() {
             Some(frame) => Some(Mail::Close(frame)),
             None => state.queue.pop_front().map(Mail::Info),
@@ -152,7 +157,7 @@ impl<Info> Mailbox<Info> {
 
 impl<Info> Drop for Mailbox<Info> {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
+        if let Some(shared) = &self.shared {
             let mut state = shared.lock();
             state.closed = true;
             // Addresses may be kept for long; a waker keeps its task's memory.
@@ -166,7 +171,7 @@ impl<Info> Drop for Mailbox<Info> {
 
 impl<Info> fmt::Debug for Mailbox<Info> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").field("in_use", &self.0.is_some()).finish()
+        f.debug_struct("Mailbox").field("in_use", &self.shared.is_some()).finish()
     }
 }
 

@@ -156,8 +156,9 @@ impl<'r, Info> Reply<'r, Info> {
         Self { stream: Some(stream), ..self }
     }
 
-    pub(crate) fn into_parts(self) -> (&'r mut Connection, Instant) {
-        (self.connection, self.now)
+    /// Whether the handler has closed the connection.
+    pub(crate) fn is_over(&self) -> bool {
+        self.mailbox.over
     }
 
     /// Sends a message.
@@ -275,6 +276,7 @@ impl<'r, Info> Reply<'r, Info> {
 
     /// Closes the connection, behind what was sent.
     pub fn close<'c>(&mut self, frame: impl Into<CloseFrame<'c>>) {
+        self.mailbox.over = true;
         // An error tells that it is closing already.
         let _ = self.connection.close(self.now, frame);
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use sansocket::{
-    Cause, CloseCode, Config, Connection, Disconnect, Event, Instant, Response, State, Status, Transport,
+    Cause, CloseCode, Config, Connection, Disconnect, Event, Response, State, Status, Transport,
 };
 
 use crate::address::{Mail, Mailbox};
@@ -162,9 +162,9 @@ fn poll_phase<I: Io + Unpin, T: Timer + Unpin, H: Handler>(
                         let mut mailbox = Mailbox::new();
                         let now = socket.now();
                         socket.work(|connection| {
-                            let opened =
-                                guard(|| handler.open(&mut Reply::new(connection, &mut mailbox, now)));
-                            settle(opened, &mut handler, connection, now);
+                            let mut reply = Reply::new(connection, &mut mailbox, now);
+                            let opened = guard(|| handler.open(&mut reply));
+                            settle(opened, &mut handler, &mut reply);
                         });
                         *phase = Phase::Open { socket, handler, mailbox };
                     }
@@ -174,6 +174,7 @@ fn poll_phase<I: Io + Unpin, T: Timer + Unpin, H: Handler>(
                 let end = member.map_or(End::No, Member::end);
                 if end == End::Close {
                     let now = socket.now();
+                    mailbox.over = true;
                     // An error tells that it is closing already.
                     let _ = socket.connection.close(now, CloseCode::GOING_AWAY);
                 }
@@ -236,14 +237,12 @@ fn deliver_infos<I: Io + Unpin, T: Timer, H: Handler>(
         let now = socket.now();
         socket.work(|connection| match mail {
             Mail::Info(info) if connection.state() == State::Open => {
-                let outcome = guard(|| handler.info(info, &mut Reply::new(connection, mailbox, now)));
-                settle(outcome, handler, connection, now);
+                let mut reply = Reply::new(connection, mailbox, now);
+                let outcome = guard(|| handler.info(info, &mut reply));
+                settle(outcome, handler, &mut reply);
             }
             Mail::Info(_) => {}
-            Mail::Close(frame) => {
-                // An error tells that it is closing already.
-                let _ = connection.close(now, *frame);
-            }
+            Mail::Close(frame) => Reply::new(connection, mailbox, now).close(*frame),
         });
     }
 }
@@ -256,7 +255,7 @@ fn has_room(connection: &Connection) -> bool {
 
 fn on_event<H: Handler>(mut reply: Reply<'_, H::Info>, event: Event<'_>, handler: &mut H) {
     // Once it has closed the connection, a handler is only told the end.
-    if reply.is_closing() {
+    if reply.is_over() {
         return;
     }
     let outcome = guard(|| match event {
@@ -266,24 +265,21 @@ fn on_event<H: Handler>(mut reply: Reply<'_, H::Info>, event: Event<'_>, handler
         Event::Pong(payload) => handler.pong(&payload, &mut reply),
         _ => Ok(()),
     });
-    let (connection, now) = reply.into_parts();
-    settle(outcome, handler, connection, now);
+    settle(outcome, handler, &mut reply);
 }
 
 /// A callback that failed, by an error or a panic, closes the connection.
 fn settle<H: Handler>(
     outcome: Result<Outcome, HandlerPanic>,
     handler: &mut H,
-    connection: &mut Connection,
-    now: Instant,
+    reply: &mut Reply<'_, H::Info>,
 ) {
     match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => tell(handler, &*error),
         Err(panic) => tell(handler, &panic),
     }
-    // An error tells that it is closing already.
-    let _ = connection.close(now, CloseCode::INTERNAL_ERROR);
+    reply.close(CloseCode::INTERNAL_ERROR);
 }
 
 /// Tells a handler what came of its callback. That it panics at this too changes nothing any more.

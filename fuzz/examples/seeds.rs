@@ -1,6 +1,6 @@
 //! Writes the seeds that can be written by hand: `cargo run --example seeds` in `fuzz/`.
 //!
-//! Those of `operations` and `pair` are what fuzzing found, cut down with `cargo fuzz cmin`.
+//! Those of `operations`, `pair` and all that act on a connection or a stream are what fuzzing found, cut down with `cargo fuzz cmin`.
 
 use std::fs;
 use std::path::Path;
@@ -44,9 +44,16 @@ fn main() {
     ] {
         write("utf8", name, &[PIECES, text].concat());
     }
+    for (name, bytes) in headers() {
+        write("header", name, &bytes);
+    }
     for (name, payload) in payloads() {
         // A window of 15 bits.
         write("inflate", name, &[&[7][..], PIECES, &payload].concat());
+        // And a limit that most are below; with the same message again, or what is left of a longer one.
+        let first = u8::try_from(payload.len()).unwrap_or(u8::MAX);
+        let setup = [7, 3, 0x80, 1, first];
+        write("inflate_limit", name, &[&setup, PIECES, &payload, &payload].concat());
         for (role, server) in [(Role::Server, 0), (Role::Client, 1)] {
             let compressed = |first: u8, payload: &[u8]| wire::raw(0x40 | first, key(role), payload);
             let (start, end) = payload.split_at(payload.len() / 2);
@@ -77,6 +84,28 @@ fn main() {
     ] {
         write("extension_header", name, value.as_bytes());
     }
+}
+
+/// Of each length and kind; and fields to be written: the first byte, the mask bit, a shift, key and length.
+fn headers() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("short", b"\x81\x05Hello".to_vec()),
+        ("masked", b"\x81\x857\xFA!=\x7F\x9FMQX".to_vec()),
+        ("wide", vec![0x82, 0xFE, 0x01, 0x00, 1, 2, 3, 4, 5]),
+        ("widest", vec![0x02, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4, 5, 6]),
+        ("wasteful", vec![0x82, 0x7E, 0, 125]),
+        ("wasteful_64", vec![0x82, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]),
+        ("least_16", vec![0x82, 0x7E, 0, 126]),
+        ("most_16", vec![0x82, 0x7E, 0xFF, 0xFF]),
+        ("least_64", vec![0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ("most_64", vec![0x82, 0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        ("overflow", vec![0x82, 0x7F, 0x80]),
+        ("reserved", vec![0xB3, 0x00]),
+        ("fragmented_control", vec![0x09, 0x00]),
+        ("close_of_one", vec![0x88, 0x01, 0x03]),
+        ("long_control", vec![0x8A, 0x7E, 0, 126]),
+        ("written", vec![0xC1, 1, 40, 1, 2, 3, 4, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+    ]
 }
 
 fn key(receiver: Role) -> Option<[u8; 4]> {

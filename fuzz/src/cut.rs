@@ -14,12 +14,18 @@ impl<'d> Cut<'d> {
         Some(Self { sizes, stream })
     }
 
-    /// The pieces, none of them empty: single bytes, if there are no sizes.
-    pub fn pieces(&self) -> impl Iterator<Item = &'d [u8]> {
-        let mut sizes = self.sizes.iter().cycle();
+    /// The sizes, none of them 0 and without an end: single bytes, if there are none.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> + use<'d> {
+        let sizes = if self.sizes.is_empty() { &[1] } else { self.sizes };
+        sizes.iter().cycle().map(|size| usize::from(*size).max(1))
+    }
+
+    /// The pieces, none of them empty.
+    pub fn pieces(&self) -> impl Iterator<Item = &'d [u8]> + use<'d> {
+        let mut sizes = self.sizes();
         let mut rest = self.stream;
         std::iter::from_fn(move || {
-            let size = usize::from(sizes.next().map_or(1, |size| (*size).max(1)));
+            let size = sizes.next().unwrap_or(1);
             let (piece, behind) = rest.split_at(size.min(rest.len()));
             rest = behind;
             (!piece.is_empty()).then_some(piece)

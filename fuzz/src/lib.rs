@@ -8,6 +8,8 @@ pub mod output;
 pub mod reference;
 pub mod session;
 pub mod settings;
+pub mod stream;
+pub mod transport;
 pub mod world;
 
 pub use cut::Cut;

@@ -199,7 +199,7 @@ impl Observer {
         if let Event::Request(_) = event {
             connection.accept(START, Accept::new()).unwrap();
         }
-        let Some(at) = self.push(event.into_owned()) else { return };
+        let Some(at) = push(&mut self.events, event.into_owned()) else { return };
         self.order.push(at);
         if self.program == Program::Echoes
             && let Event::Message(message) = as_whole(self.events[at].clone())
@@ -208,31 +208,31 @@ impl Observer {
             let _ = connection.send(message);
         }
     }
+}
 
-    /// Which event is complete now.
-    fn push(&mut self, event: Event<'static>) -> Option<usize> {
-        if let Event::Data(Data { first: false, payload, last, .. }) = &event
-            // A control frame between two pieces: the message's first piece is further back.
-            && let Some((at, open)) = self.unfinished()
-        {
-            open.payload.to_mut().extend_from_slice(payload);
-            open.last = *last;
-            return last.then_some(at);
-        }
-        if let Event::Data(Data { first: true, .. }) = event {
-            assert!(self.unfinished().is_none(), "a message begins within another");
-        }
-        let complete = !matches!(event, Event::Data(Data { last: false, .. }));
-        self.events.push(event);
-        complete.then_some(self.events.len() - 1)
+/// Adds an event, to the message that it is a piece of if there is one. Which is complete now.
+pub fn push(events: &mut Vec<Event<'static>>, event: Event<'static>) -> Option<usize> {
+    if let Event::Data(Data { first: false, payload, last, .. }) = &event
+        // A control frame between two pieces: the message's first piece is further back.
+        && let Some((at, open)) = unfinished(events)
+    {
+        open.payload.to_mut().extend_from_slice(payload);
+        open.last = *last;
+        return last.then_some(at);
     }
+    if let Event::Data(Data { first: true, .. }) = event {
+        assert!(unfinished(events).is_none(), "a message begins within another");
+    }
+    let complete = !matches!(event, Event::Data(Data { last: false, .. }));
+    events.push(event);
+    complete.then_some(events.len() - 1)
+}
 
-    fn unfinished(&mut self) -> Option<(usize, &mut Data<'static>)> {
-        self.events.iter_mut().enumerate().rev().find_map(|(at, event)| match event {
-            Event::Data(data) if !data.last => Some((at, data)),
-            _ => None,
-        })
-    }
+fn unfinished<'e>(events: &'e mut [Event<'static>]) -> Option<(usize, &'e mut Data<'static>)> {
+    events.iter_mut().enumerate().rev().find_map(|(at, event)| match event {
+        Event::Data(data) if !data.last => Some((at, data)),
+        _ => None,
+    })
 }
 
 fn as_whole(event: Event<'static>) -> Event<'static> {

@@ -202,6 +202,19 @@ fn the_limit_of_fragments_holds_wherever_the_stream_is_cut() {
     }
 }
 
+#[test]
+fn no_fragments_are_one_wherever_the_stream_is_cut() {
+    for (role, base) in ROLES.into_iter().flat_map(|role| [(role, Config::new()), (role, STREAMING)]) {
+        let config = base.max_fragments(0);
+        let whole = wire::frame(role, wire::TEXT, "x").repeat(2);
+        let record = at_every_split(|| open(role, &config), &whole);
+        assert_eq!((record.events.len(), record.state), (2, State::Open));
+        let over = [wire::fragment(role, wire::TEXT, "x"), wire::frame(role, 0, "")].concat();
+        let record = at_every_split(|| open(role, &config), &over);
+        wire::assert_failed(role, &record, TooManyFragments { max: 1 }, 1008);
+    }
+}
+
 /// Echoes what comes, as far as it can be taken, and keeps the rest in `inbox`.
 fn echo(connection: &mut Connection, inbox: &mut Vec<u8>, got: &mut Vec<Message<'static>>) {
     let mut input = Input::new(inbox);
