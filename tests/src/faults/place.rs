@@ -152,7 +152,10 @@ impl View {
                 Some(message)
             }
             Ok(None) => {
-                self.tell_end(socket, Ok(()));
+                // Once it was told, that is all there is to say.
+                if self.seen().end.is_none() {
+                    self.tell_end(socket, Ok(()));
+                }
                 None
             }
             Err(error) => {

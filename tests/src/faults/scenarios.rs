@@ -173,7 +173,9 @@ const SCENARIOS: &[Scenario] = &[
         ..both("keeps alive", &[HearPings(2), Text(3), Close], opened!(|s, v| v.drain(s).await))
     },
     Scenario {
-        config: |config| config.idle_timeout(Some(core::time::Duration::from_secs(7))),
+        config: |config| {
+            config.idle_timeout(Some(core::time::Duration::from_secs(7))).keepalive(Keepalive::Off)
+        },
         ..both("has a peer that falls silent", &[Text(3)], opened!(|s, v| v.drain(s).await))
     },
     both(
