@@ -83,6 +83,18 @@ impl Peer {
         }
     }
 
+    /// Whether it waits for nothing that it was to hear.
+    pub fn is_through(&self) -> bool {
+        !self.script[self.said..].iter().any(|say| matches!(say, Say::Hear(_) | Say::HearPings(_)))
+    }
+
+    /// Whether the long messages that came are as they should be.
+    pub fn heard_right(&self) -> bool {
+        let is_right =
+            |message: &Vec<u8>| payload(message.len()).starts_with(&message[..message.len() / 1024 * 1024]);
+        self.heard.iter().all(is_right)
+    }
+
     /// Whether the program broke the protocol.
     pub fn is_offended(&self) -> bool {
         matches!(self.connection.transport(), Transport::Close(end) if matches!(end.cause(), Cause::Violation(_)))
