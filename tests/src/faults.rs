@@ -1,7 +1,8 @@
-//! The fail-loop: a scenario is run with its nth operation on the stream failing, for each n until it is over before.
+//! The fail-loop: a scenario is run with its nth operation on the stream failing, for each n until it is over
+//! before.
 //!
-//! A [`Scenario`] is what a program does with the driver, and what its peer says meanwhile. [`run`] runs it once, under
-//! a [`Trial`], and tells all that came of it.
+//! A [`Scenario`] is what a program does with the driver, and what its peer says meanwhile. [`run`] runs it
+//! once, under a [`Trial`], and tells all that came of it.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};

@@ -1,5 +1,6 @@
-//! The fail-loop: whatever operation on the stream goes wrong, and however, the program is told what, has all that came
-//! before, and is through soon after; what was written is what should have been, up to there; no memory is kept.
+//! The fail-loop: whatever operation on the stream goes wrong, and however, the program is told what, has all
+//! that came before, and is through soon after; what was written is what should have been, up to there; no
+//! memory is kept.
 
 use std::alloc::System;
 use std::io::ErrorKind;
@@ -28,8 +29,8 @@ const FATAL: [Fault; 6] = [
 /// These should make no difference.
 const HARMLESS: [Fault; 3] = [Fault::Yield, Fault::Interrupt, Fault::Early];
 
-/// A connection that is lost is over after this many seconds: time for what the peer has left to say, and for the
-/// stream to shut down.
+/// A connection that is lost is over after this many seconds: time for what the peer has left to say, and for
+/// the stream to shut down.
 const SECONDS: usize = 11;
 
 /// The threads of a test may keep this much to themselves.
@@ -40,8 +41,8 @@ fn held() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// Runs each scenario in each role, plain and compressed, in a thread of its own, so that no memory is anybody's
-/// once it is over.
+/// Runs each scenario in each role, plain and compressed, in a thread of its own, so that no memory is
+/// anybody's once it is over.
 fn for_all(test: fn(&Scenario, Role, &Config) -> usize) -> [usize; 2] {
     // Nobody else allocates meanwhile.
     static ALONE: Mutex<()> = Mutex::new(());
