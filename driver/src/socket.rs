@@ -394,6 +394,7 @@ impl<I: Io + Unpin> Through for Stream<'_, '_, I> {
             return 0;
         }
         match Pin::new(&mut *self.io).poll_write(self.cx, slices) {
+            Poll::Ready(Ok(0)) => self.error = Some(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(n)) => {
                 self.written = true;
                 return n.min(slices.iter().map(|slice| slice.len()).sum());

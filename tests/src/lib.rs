@@ -5,6 +5,7 @@ pub mod clock;
 pub mod compressed;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod echo;
+pub mod faults;
 pub mod heads;
 pub mod hostile;
 pub mod inflate;

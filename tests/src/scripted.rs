@@ -304,9 +304,11 @@ impl Io for End {
             pipe.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..n)) {
-            *to = from;
-        }
+        let (front, back) = pipe.bytes.as_slices();
+        let split = n.min(front.len());
+        buffer[..split].copy_from_slice(&front[..split]);
+        buffer[split..n].copy_from_slice(&back[..n - split]);
+        pipe.bytes.drain(..n);
         wake(&mut pipe.writer);
         Poll::Ready(Ok(n))
     }
@@ -340,7 +342,10 @@ impl Io for End {
             return Poll::Pending;
         }
         drop(pipe);
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter()).copied().take(most).collect();
+        let mut bytes = Vec::new();
+        for slice in slices {
+            bytes.extend_from_slice(&slice[..slice.len().min(most - bytes.len())]);
+        }
         script.log.writes.push((bytes.len(), slices.len()));
         script.log.written.extend(&bytes);
         match &mut script.held {

@@ -1,5 +1,6 @@
 //! Long messages and handlers: lent where they were read, answered from there.
 
+use core::task::Poll;
 use std::io::ErrorKind;
 
 use sansocket::{Cause, CloseCode, Config, Message, Role};
@@ -76,8 +77,36 @@ fn a_stream_that_fails_once_and_then_waits_for_ever_is_found_out() {
     stage.grip.give(binary(20 * KIB));
     stage.grip.end();
     let end = stage.task.settle();
-    let core::task::Poll::Ready(Ok(disconnect)) = end else { panic!("{end:?}") };
+    let Poll::Ready(Ok(disconnect)) = end else { panic!("{end:?}") };
     assert_eq!(*disconnect.cause(), Cause::Lost);
+}
+
+#[test]
+fn a_stream_that_takes_none_of_a_long_answer_has_failed() {
+    let mut stage = Stage::open(CONFIG, echo);
+    stage.grip.on_write([Step::Zero]);
+    stage.grip.give(binary(20 * KIB));
+    stage.grip.end();
+    assert!(matches!(stage.task.settle(), Poll::Ready(Ok(end)) if *end.cause() == Cause::Lost));
+    assert_eq!(stage.frames(), [], "nothing is written behind that");
+}
+
+#[test]
+#[ignore = "a handler whose connection is closing is told the end alone, whoever closes it"]
+fn what_a_peer_says_after_a_write_failed_comes_to_the_handler() {
+    for payload in ["short".into(), "x".repeat(20 * KIB)] {
+        let mut stage = Stage::open(CONFIG, echo);
+        stage.grip.fail_writes(0, ErrorKind::BrokenPipe);
+        stage.give(&[text(&payload)]);
+        stage.grip.give([text("last words"), goodbye(1000)].concat());
+        stage.grip.end();
+        assert!(stage.task.settle().is_ready());
+        assert!(
+            stage.notes.get().iter().any(|note| note == "message last words"),
+            "{:?}",
+            stage.notes.get().last()
+        );
+    }
 }
 
 #[test]
