@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 
 use sansocket::{Config, Instant, Message, Role};
 use sansocket_driver::{Handler, Io, Outcome, Reply, Serve, Timer};
-use sansocket_tests::meter::{Meter, assert_at_most};
+use sansocket_tests::meter::{Meter, alone, assert_at_most};
 use sansocket_tests::scripted::REQUEST;
 use sansocket_tests::wire::{self, BINARY};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -96,6 +96,7 @@ fn connection(says: &'static [u8]) -> Serve<Peer, Still, Echo> {
 #[test]
 fn a_connection_holds_twice_what_has_come_of_a_message_at_most_however_long_that_is_to_be() {
     const COUNT: usize = 10;
+    let _turn = alone(counts);
     let message: &'static [u8] = wire::frame(Role::Server, BINARY, vec![7; MIB]).leak();
     let idle = {
         let mut meter = Meter::new(counts);
@@ -123,6 +124,7 @@ fn a_connection_holds_twice_what_has_come_of_a_message_at_most_however_long_that
 
 #[test]
 fn a_connection_whose_message_is_through_holds_nothing_of_it() {
+    let _turn = alone(counts);
     let message: &'static [u8] = wire::frame(Role::Server, BINARY, vec![7; MIB]).leak();
     let idle = connection(b"");
     drop(connection(message));
