@@ -28,7 +28,14 @@ fuzz_target!(|input: (bool, Settings, How, Vec<u16>, Vec<Part>)| {
     let stream = stream(role, &parts);
     let open = || open(role, &settings.config());
     let expected = run(open(), [&stream[..]]);
-    let mut end = Patient { connection: open(), how, left: Vec::new(), missing: 0, output: Vec::new() };
+    let mut end = Patient {
+        connection: open(),
+        how,
+        left: Vec::new(),
+        missing: 0,
+        order: Vec::new(),
+        output: Vec::new(),
+    };
     let mut events = Vec::new();
     for piece in pieces(&stream, &sizes) {
         end.read(piece, &mut events);
@@ -51,6 +58,7 @@ struct Patient {
     how: How,
     left: Vec<u8>,
     missing: usize,
+    order: Vec<usize>,
     output: Vec<u8>,
 }
 
@@ -90,7 +98,7 @@ impl Patient {
             };
             let event = message.or_else(|| self.connection.receive(START, &mut input));
             let Some(event) = event else { break };
-            push(events, event.into_owned());
+            self.order.extend(push(events, event.into_owned()));
         }
         self.missing = input.missing();
         self.left = input.into_rest().to_vec();
@@ -102,6 +110,6 @@ impl Patient {
         let state = self.connection.state();
         assert_eq!(self.connection.receive_eof(), None);
         let Transport::Close(end) = self.connection.transport() else { panic!("not over") };
-        Record { events, output: self.output, state, shutdown, end: end.clone() }
+        Record { events, order: self.order, output: self.output, state, shutdown, end: end.clone() }
     }
 }

@@ -10,7 +10,7 @@ pub struct Record {
     /// The events, pieces of one message joined where its first one was.
     pub events: Vec<Event<'static>>,
     /// The events in the order in which they were complete.
-    order: Vec<usize>,
+    pub order: Vec<usize>,
     /// What it wrote.
     pub output: Vec<u8>,
     /// Where it is in its life after that.
