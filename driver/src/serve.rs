@@ -253,6 +253,7 @@ fn has_room(connection: &Connection) -> bool {
     connection.is_paused() || connection.buffered() < connection.high_water()
 }
 
+#[inline]
 fn on_event<H: Handler>(mut reply: Reply<'_, H::Info>, event: Event<'_>, handler: &mut H) {
     // Once it has closed the connection, a handler is only told the end.
     if reply.is_over() {
@@ -269,11 +270,19 @@ fn on_event<H: Handler>(mut reply: Reply<'_, H::Info>, event: Event<'_>, handler
 }
 
 /// A callback that failed, by an error or a panic, closes the connection.
+#[inline]
 fn settle<H: Handler>(
     outcome: Result<Outcome, HandlerPanic>,
     handler: &mut H,
     reply: &mut Reply<'_, H::Info>,
 ) {
+    if !matches!(outcome, Ok(Ok(()))) {
+        fail(outcome, handler, reply);
+    }
+}
+
+#[cold]
+fn fail<H: Handler>(outcome: Result<Outcome, HandlerPanic>, handler: &mut H, reply: &mut Reply<'_, H::Info>) {
     match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => tell(handler, &*error),
