@@ -401,12 +401,7 @@ impl<'c> Transmit<'c> {
     /// As many of the slices as `slots` has room for, for a vectored write.
     #[cfg(feature = "std")]
     pub fn io_slices<'s>(self, slots: &'s mut [std::io::IoSlice<'c>]) -> &'s [std::io::IoSlice<'c>] {
-        let mut filled = 0;
-        for (slot, slice) in slots.iter_mut().zip(self.slices()) {
-            *slot = std::io::IoSlice::new(slice);
-            filled += 1;
-        }
-        &slots[..filled]
+        fill(slots, self.slices())
     }
 
     /// The first slice; empty only if there is nothing to write.
@@ -418,6 +413,21 @@ impl<'c> Transmit<'c> {
     pub fn to_vec(self) -> Vec<u8> {
         self.outbox.slices().flatten().copied().collect()
     }
+}
+
+/// Puts as many of the slices into `slots` as there is room for; those that were filled.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) fn fill<'d, 's>(
+    slots: &'s mut [std::io::IoSlice<'d>],
+    slices: impl Iterator<Item = &'d [u8]>,
+) -> &'s mut [std::io::IoSlice<'d>] {
+    let mut filled = 0;
+    for (slot, slice) in slots.iter_mut().zip(slices) {
+        *slot = std::io::IoSlice::new(slice);
+        filled += 1;
+    }
+    &mut slots[..filled]
 }
 
 /// The slices of a [`Transmit`], in order.

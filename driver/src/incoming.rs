@@ -10,7 +10,7 @@ use sansocket::{
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
-use crate::socket::{Socket, Through};
+use crate::socket::{Socket, ignore};
 use crate::trace;
 use crate::websocket::WebSocket;
 
@@ -133,8 +133,7 @@ async fn next<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Result<Even
 
 /// Lets what is queued go out and the stream end.
 async fn finish<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) {
-    let ignore = |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| ControlFlow::<()>::Continue(());
-    poll_fn(|cx| socket.poll_events(cx, 0, ignore)).await;
+    poll_fn(|cx| socket.poll_events(cx, 0, ignore::<()>)).await;
 }
 
 fn end<I: Io + Unpin, T: Timer>(socket: &mut Socket<I, T>) -> Error {

@@ -145,9 +145,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         if left == 0 {
             self.connection.heard(self.timer.now());
         }
-        if message.is_some() || left == 0 {
-            self.input.keep_last(left, 0);
-        }
+        self.input.keep_last(left, 0);
         message
     }
 
@@ -176,14 +174,14 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         if self.timer.poll_at(cx, deadline.at).is_pending() {
             return false;
         }
-        if self.input.wants_more() && self.connection.wants_read() && !self.eof {
-            let ignore = &mut |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| {
-                ControlFlow::<()>::Continue(())
-            };
-            if self.poll_read(cx, ignore).is_ready() && !self.input.wants_more() {
-                self.connection.heard(self.timer.now());
-                return true;
-            }
+        if self.input.wants_more()
+            && self.connection.wants_read()
+            && !self.eof
+            && self.poll_read(cx, &mut ignore::<()>).is_ready()
+            && !self.input.wants_more()
+        {
+            self.connection.heard(self.timer.now());
+            return true;
         }
         self.connection.handle_timeout(self.timer.now());
         true
@@ -373,6 +371,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         }
         due
     }
+}
+
+/// For who does not want events.
+pub(crate) fn ignore<B>(_: &mut Connection, _: &mut dyn Through, _: Instant, _: Event<'_>) -> ControlFlow<B> {
+    ControlFlow::Continue(())
 }
 
 /// A way to the stream for who has a long payload at hand, so that it need not be queued.

@@ -79,9 +79,9 @@ impl Unread {
         }
     }
 
-    /// What is there moves to the front if there is little room behind it, and to a longer block if there is little in all. That is
-    /// as long as what it lacks demands only if the thread has such a one: what a peer has announced and not sent takes no
-    /// memory, or as much again as it has sent.
+    /// What is there moves to the front if there is little room behind it, and to a longer block if there is little
+    /// in all. That is as long as what it lacks demands only if the thread has such a one: what a peer has announced
+    /// and not sent takes no memory, or as much again as it has sent.
     #[inline(never)]
     fn make_room(&mut self) {
         let len = self.len();

@@ -11,7 +11,7 @@ use sansocket::{
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
-use crate::socket::{Socket, Through};
+use crate::socket::{Socket, ignore};
 use crate::split::{Receiver, ReuniteError, Sender};
 use crate::trace;
 use crate::wakers::{Side, Wakers};
@@ -403,9 +403,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
         loop {
-            let ignore =
-                |_: &mut Connection, _: &mut dyn Through, _, _: Event<'_>| ControlFlow::<()>::Continue(());
-            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, PATIENCE, ignore)) {
+            match self.polled(Side::Send, cx, |socket, cx| socket.poll_events(cx, PATIENCE, ignore::<()>)) {
                 Poll::Ready(_) => {
                     let was_told = core::mem::replace(&mut self.ended, true);
                     if let Some(disconnect) = self.disconnect() {

@@ -83,12 +83,7 @@ impl Direct<'_> {
         &'d self,
         slots: &'s mut [std::io::IoSlice<'d>],
     ) -> &'s mut [std::io::IoSlice<'d>] {
-        let mut filled = 0;
-        for (slot, slice) in slots.iter_mut().zip(self.slices()) {
-            *slot = std::io::IoSlice::new(slice);
-            filled += 1;
-        }
-        &mut slots[..filled]
+        crate::outbox::fill(slots, self.slices())
     }
 
     /// The first `n` bytes of the slices have been written.

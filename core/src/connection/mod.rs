@@ -252,15 +252,9 @@ impl Connection {
         if input.is_empty() {
             return None;
         }
-        if self.inbound.quick
-            && let Some((kind, payload)) = self.receive_quickly(input)
-        {
+        if let Some(message) = self.receive_message(|| now, input) {
             self.heard(now);
-            if let Ok(message) = lend(kind, payload) {
-                return Some(Event::Message(message));
-            }
-            self.receive_fault(now, input, ProtocolError::InvalidUtf8);
-            return None;
+            return Some(Event::Message(message));
         }
         self.receive_any(now, input)
     }
@@ -282,7 +276,9 @@ impl Connection {
         let (kind, payload) = self.receive_quickly(input)?;
         let message = lend(kind, payload).ok();
         if message.is_none() {
-            self.receive_fault(now(), input, ProtocolError::InvalidUtf8);
+            let now = now();
+            self.heard(now);
+            self.receive_fault(now, input, ProtocolError::InvalidUtf8);
         }
         message
     }
