@@ -1,7 +1,7 @@
 //! One task may receive while another sends on the same connection, and both need the stream in both
 //! directions: whoever polled last must not steal the other's wake-up.
 
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
@@ -24,44 +24,46 @@ pub(crate) struct Wakers {
 struct Both(Mutex<[Option<Waker>; 2]>);
 
 impl Wakers {
-    /// The waker to poll the stream with on behalf of `side`: one that wakes the task of the other side too,
-    /// if that waits.
-    pub(crate) fn begin(&mut self, side: Side, cx: &Context<'_>) -> Waker {
+    /// Polls the stream on behalf of `side`, and remembers its task if it has to wait. If the task of the other side
+    /// waits already, the stream is given a waker that wakes both.
+    pub(crate) fn poll<R>(
+        &mut self,
+        side: Side,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
         let (own, other) = match side {
             Side::Receive => (&mut self.receive, &self.send),
             Side::Send => (&mut self.send, &self.receive),
         };
-        match own {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => *own = Some(cx.waker().clone()),
-        }
-        match other {
-            Some(other) if !other.will_wake(cx.waker()) => {
+        let other = other.as_ref().filter(|other| !other.will_wake(cx.waker()));
+        let result = match other {
+            None => poll(cx),
+            Some(other) => {
                 let both = self.both.get_or_insert_default();
                 *both.0.lock().unwrap_or_else(PoisonError::into_inner) =
-                    [self.receive.clone(), self.send.clone()];
-                Waker::from(Arc::clone(both))
+                    [Some(cx.waker().clone()), Some(other.clone())];
+                poll(&mut Context::from_waker(&Waker::from(Arc::clone(both))))
             }
-            _ => cx.waker().clone(),
+        };
+        if result.is_pending() {
+            match own {
+                Some(own) => own.clone_from(cx.waker()),
+                None => *own = Some(cx.waker().clone()),
+            }
+        } else {
+            *own = None;
+            // What this side did may be what the other one waits for.
+            if let Some(other) = other {
+                other.wake_by_ref();
+            }
         }
+        result
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.receive.is_none() && self.send.is_none()
-    }
-
-    /// `side` does not wait any more. What it did may be what the other waits for, if that is another task.
-    pub(crate) fn end(&mut self, side: Side) {
-        let (own, other) = match side {
-            Side::Receive => (&mut self.receive, &self.send),
-            Side::Send => (&mut self.send, &self.receive),
-        };
-        if let (Some(own), Some(other)) = (own.take(), other)
-            && !other.will_wake(&own)
-        {
-            other.wake_by_ref();
-        }
     }
 
     /// Wakes `side`, which may be in the task that runs: there is something to write, or the end to be told.

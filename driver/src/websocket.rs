@@ -296,8 +296,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Errors
     /// As `recv`.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Self { socket, pieces, .. } = self;
-        if self.wakers.is_empty()
+        let Self { socket, wakers, pieces, .. } = self;
+        if wakers.is_empty()
             && let Some(message) = socket.take_message()
         {
             return Poll::Ready(Ok(Some(message)));
@@ -305,13 +305,13 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         if self.ended {
             return Poll::Ready(Ok(None));
         }
-        let waker = self.wakers.begin(Side::Receive, cx);
-        let message =
-            socket.poll_events(&mut Context::from_waker(&waker), PATIENCE, |_, _, _, event| match event {
+        let message = wakers.poll(Side::Receive, cx, |cx| {
+            socket.poll_events(cx, PATIENCE, |_, _, _, event| match event {
                 Event::Message(message) => ControlFlow::Break(message.into_owned()),
                 Event::Data(data) => join(pieces, &data),
                 _ => ControlFlow::Continue(()),
-            });
+            })
+        });
         self.received(message)
     }
 
@@ -326,24 +326,17 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         if let Some((kind, begun)) = self.pieces.take() {
             return Poll::Ready(Ok(Some(Data { kind, payload: begun.into(), first: true, last: false })));
         }
-        let waker = self.wakers.begin(Side::Receive, cx);
-        let piece =
-            self.socket.poll_events(
-                &mut Context::from_waker(&waker),
-                PATIENCE,
-                |_, _, _, event| match event {
-                    Event::Message(message) => ControlFlow::Break(whole(message)),
-                    Event::Data(data) => ControlFlow::Break(data.into_owned()),
-                    _ => ControlFlow::Continue(()),
-                },
-            );
+        let piece = self.polled(Side::Receive, cx, |socket, cx| {
+            socket.poll_events(cx, PATIENCE, |_, _, _, event| match event {
+                Event::Message(message) => ControlFlow::Break(whole(message)),
+                Event::Data(data) => ControlFlow::Break(data.into_owned()),
+                _ => ControlFlow::Continue(()),
+            })
+        });
         self.received(piece)
     }
 
     fn received<V>(&mut self, value: Poll<Option<V>>) -> Poll<Result<Option<V>, Error>> {
-        if value.is_ready() {
-            self.wakers.end(Side::Receive);
-        }
         value.map(|value| match value {
             Some(value) => Ok(Some(value)),
             None => {
@@ -424,12 +417,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Socket<I, T>, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
-        let waker = self.wakers.begin(side, cx);
-        let result = poll(&mut self.socket, &mut Context::from_waker(&waker));
-        if result.is_ready() {
-            self.wakers.end(side);
-        }
-        result
+        let socket = &mut self.socket;
+        self.wakers.poll(side, cx, |cx| poll(socket, cx))
     }
 
     fn tell_end(&mut self) -> Result<(), Error> {
