@@ -174,11 +174,12 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         if self.timer.poll_at(cx, deadline.at).is_pending() {
             return false;
         }
+        let before = self.input.len();
         if self.input.wants_more()
             && self.connection.wants_read()
             && !self.eof
             && self.poll_read(cx, &mut ignore::<()>).is_ready()
-            && !self.input.wants_more()
+            && self.input.len() > before
         {
             self.connection.heard(self.timer.now());
             return true;
@@ -276,6 +277,10 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         let read = Pin::new(&mut self.io).poll_read(cx, self.input.space());
         if let Poll::Ready(Ok(n @ 1..)) = read {
             self.input.filled(n);
+            if self.input.wants_more() {
+                // The connection is not shown them before there are more.
+                self.connection.heard(self.timer.now());
+            }
             return Poll::Ready(ControlFlow::Continue(()));
         }
         self.input.release();

@@ -55,7 +55,7 @@ impl Unread {
     /// So many bytes were read there; one at least.
     pub(crate) fn filled(&mut self, n: usize) {
         self.end += n;
-        self.missing = 0;
+        self.missing = self.missing.saturating_sub(n);
     }
 
     /// Moves a few bytes that have to wait to memory of their own.

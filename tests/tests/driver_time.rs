@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use sansocket::{Cause, CloseCode, Config, Message, State, Timer};
 use sansocket_tests::ROLES;
 use sansocket_tests::scripted::{self, Step, Task, open, run};
-use sansocket_tests::wire::{CLOSE, PING, PONG, TEXT, close, close_payload, frame, payloads};
+use sansocket_tests::wire::{BINARY, CLOSE, PING, PONG, TEXT, close, close_payload, frame, payloads};
 
 const CONFIG: Config = Config::new();
 
@@ -64,6 +64,23 @@ fn a_peer_that_sent_something_while_nobody_received_is_not_idle() {
         scene.clock.pass(2 * SECOND);
         assert_eq!(run(scene.socket.recv()).unwrap(), Some(Message::from("m")));
         assert_eq!(scene.socket.connection().state(), State::Open);
+    }
+}
+
+/// What has come of its message stays where it was read, and the connection does not see it.
+#[test]
+fn a_peer_whose_message_comes_bit_by_bit_is_not_idle() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.idle_timeout(Some(10 * SECOND)));
+        let message = frame(role, BINARY, vec![7; 12_000]);
+        let mut waiting = Task::new(scene.socket.recv());
+        for piece in message.chunks(1_000) {
+            assert!(waiting.settle().is_pending());
+            scene.clock.pass(9 * SECOND);
+            scene.grip.give(piece);
+        }
+        let Poll::Ready(Ok(Some(received))) = waiting.settle() else { panic!("it is all there") };
+        assert_eq!(received, Message::from(vec![7; 12_000]));
     }
 }
 

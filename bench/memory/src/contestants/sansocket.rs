@@ -45,7 +45,12 @@ impl Contestant for Sansocket {
                 self.socket.read(&mut self.buffer[self.left.end..][..self.missing.max(READ)])
             {
                 self.left.end += read;
-                self.receive(application);
+                self.missing = self.missing.saturating_sub(read);
+                if self.missing > 0 {
+                    self.connection.heard(NOW);
+                } else {
+                    self.receive(application);
+                }
             }
             self.output = self.connection.reclaim_output().or(spare).unwrap_or_default();
         }
