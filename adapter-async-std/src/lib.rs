@@ -16,8 +16,8 @@ pub use stream::{
 
 pub use sansocket;
 pub use sansocket::{
-    Accept, ClientRequest, CloseCode, CloseFrame, Config, Data, Delivery, Disconnect, Kind, Message,
-    Prepared, Request, Response, Status,
+    Accept, ClientRequest, CloseCode, CloseFrame, Config, Data, Delivery, Disconnect, Keepalive, Kind,
+    Message, Origins, Prepared, Request, Response, Status,
 };
 #[cfg(feature = "deflate")]
 pub use sansocket::{Compression, deflate, extension};

@@ -2,6 +2,7 @@
 
 use core::future::poll_fn;
 use core::ops::ControlFlow;
+use core::pin::Pin;
 
 use sansocket::{
     Accept, Cause, ClientRequest, Config, Connection, Event, Request, Response, Role, Seed, State, Status,
@@ -30,11 +31,14 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
     /// # Cancel safety
     /// Not safe: the stream is lost if this is dropped.
     pub async fn read(io: I, timer: T, config: &Config) -> Result<Self, Error> {
-        let mut socket = Socket::new(io, timer, |now| Connection::server(config, now));
-        match next(&mut socket).await? {
-            Event::Request(request) => Ok(Self { socket, request }),
-            _ => Err(end(&mut socket)),
-        }
+        boxed(async {
+            let mut socket = Socket::new(io, timer, |now| Connection::server(config, now));
+            match next(&mut socket).await? {
+                Event::Request(request) => Ok(Self { socket, request }),
+                _ => Err(end(&mut socket)),
+            }
+        })
+        .await
     }
 
     /// The request: it may ask for a WebSocket, or for something else.
@@ -52,11 +56,14 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
     /// # Cancel safety
     /// Not safe: the stream is lost if this is dropped.
     pub async fn accept(self, accept: Accept) -> Result<WebSocket<I, T>, Error> {
-        let mut socket = self.accept_unwritten(accept).await?;
-        match poll_fn(|cx| socket.poll_flush(cx)).await {
-            Ok(()) => Ok(WebSocket::new(socket)),
-            Err(_) => Err(end(&mut socket)),
-        }
+        boxed(async {
+            let mut socket = self.accept_unwritten(accept).await?;
+            match poll_fn(|cx| socket.poll_flush(cx)).await {
+                Ok(()) => Ok(WebSocket::new(socket)),
+                Err(_) => Err(end(&mut socket)),
+            }
+        })
+        .await
     }
 
     /// Answers with `response` and ends the stream behind it.
@@ -109,18 +116,26 @@ pub async fn connect<I: Io + Unpin, T: Timer + Unpin>(
     request: &ClientRequest,
     seed: Seed,
 ) -> Result<(WebSocket<I, T>, Response), Error> {
-    let mut socket = Socket::new(io, timer, |now| Connection::client(config, request, seed, now));
-    match next(&mut socket).await? {
-        Event::Open(response) => {
-            trace::opened(Role::Client, socket.connection.agreed());
-            Ok((WebSocket::new(socket), response))
+    boxed(async {
+        let mut socket = Socket::new(io, timer, |now| Connection::client(config, request, seed, now));
+        match next(&mut socket).await? {
+            Event::Open(response) => {
+                trace::opened(Role::Client, socket.connection.agreed());
+                Ok((WebSocket::new(socket), response))
+            }
+            Event::Rejected(response) => {
+                trace::ended(&Cause::Rejected(response.status()).into());
+                Err(Error::Rejected(Box::new(response)))
+            }
+            _ => Err(end(&mut socket)),
         }
-        Event::Rejected(response) => {
-            trace::ended(&Cause::Rejected(response.status()).into());
-            Err(Error::Rejected(Box::new(response)))
-        }
-        _ => Err(end(&mut socket)),
-    }
+    })
+    .await
+}
+
+/// A handshake is large and soon over. Without a box, the task that goes on with the connection would keep its room.
+fn boxed<F>(handshake: F) -> Pin<Box<F>> {
+    Box::pin(handshake)
 }
 
 /// The first event.

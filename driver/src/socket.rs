@@ -34,6 +34,12 @@ pub(crate) struct Socket<I, T> {
     eof: bool,
     /// Writing failed.
     broken: bool,
+    /// Boxed, since few need it, and late.
+    ending: Option<Box<Ending>>,
+}
+
+#[derive(Debug, Default)]
+struct Ending {
     /// The connection is over, and the stream has until then to take what it was given.
     linger: Option<Instant>,
     error: Option<io::Error>,
@@ -51,8 +57,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             shut: false,
             eof: false,
             broken: false,
-            linger: None,
-            error: None,
+            ending: None,
         }
     }
 
@@ -77,7 +82,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
 
     /// The error that ended the stream, once.
     pub(crate) fn take_error(&mut self) -> Option<io::Error> {
-        self.error.take()
+        self.ending.as_mut()?.error.take()
     }
 
     /// Hands events to `visit` until it breaks off, or the connection is over (`Ready(None)`).
@@ -290,7 +295,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 return Poll::Ready(ControlFlow::Continue(()));
             }
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => self.error = Some(error),
+            Poll::Ready(Err(error)) => self.ending.get_or_insert_default().error = Some(error),
         }
         self.eof = true;
         let now = self.timer.now();
@@ -337,7 +342,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
     }
 
     fn write_failed(&mut self, error: io::Error) {
-        self.error.get_or_insert(error);
+        self.ending.get_or_insert_default().error.get_or_insert(error);
         self.broken = true;
         self.unflushed = false;
         // What has come from the peer is still received: it may have said all that it had to say before it
@@ -363,7 +368,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             return Poll::Ready(());
         }
         let now = self.timer.now();
-        let deadline = *self.linger.get_or_insert(now + LINGER);
+        let deadline = *self.ending.get_or_insert_default().linger.get_or_insert(now + LINGER);
         self.timer.poll_at(cx, deadline)
     }
 

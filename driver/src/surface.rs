@@ -29,7 +29,8 @@ macro_rules! streams {
         /// # Cancel safety
         /// Not safe: the stream is lost if this is dropped.
         pub async fn accept<S: $($bounds)+ + Unpin>(stream: S) -> core::result::Result<WebSocket<S>, Error> {
-            incoming(stream, &Config::new()).await?.accept(Accept::new()).await
+            // Boxed, as it is large and soon over: the task that goes on with the connection would keep its room.
+            Box::pin(async { incoming(stream, &Config::new()).await?.accept(Accept::new()).await }).await
         }
 
         /// Reads the request on a stream that a client has connected, to be accepted or rejected.
