@@ -34,6 +34,7 @@ type Run = fn(&Job) -> Result<Report>;
 
 const ALL: &[(&str, Run)] = &[
     ("sansocket", run_client::<ours::Sansocket>),
+    ("sansocket no timers", run_client::<ours::Trusting>),
     ("tokio-tungstenite 0.30.0", run_client::<peers::Tungstenite>),
     ("fastwebsockets 0.10.0", run_client::<peers::Fastwebsockets>),
     ("tokio-websockets 0.13.3", run_client::<peers::TokioWebsockets>),
