@@ -46,7 +46,7 @@ const ALL: &[(&str, Run)] = &[
 ];
 
 #[derive(Clone, Copy, Debug)]
-struct Cell {
+pub struct Cell {
     connections: usize,
     depth: usize,
     size: usize,
@@ -67,38 +67,74 @@ struct Job {
     window: Duration,
 }
 
-struct Report {
-    messages: u64,
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    pub messages: u64,
     cpu: Duration,
     took: Duration,
 }
 
 pub fn run(plan: &Plan) -> Result<()> {
     let mut table = Table::create(&plan.results, "client", "client")?;
-    let name = |cell: &Cell| format!("{} × {} {} binary", cell.connections, cell.depth, bytes(cell.size));
-    let cells: Vec<_> = CELLS.iter().map(|cell| (name(cell), *cell)).collect();
-    let named = ALL.iter().filter(|(name, _)| plan.has_contestant(name));
-    let clients: Vec<_> = named.map(|(name, _)| ((*name).to_owned(), *name)).collect();
-    let server = Process::start(&mut Server::find("limit")?.command()?, OTHER)?;
-    plan.run(&mut table, &cells, &clients, |cell, name| {
-        let numbers = [cell.connections, cell.depth, cell.size, micros(plan.warm_up), micros(plan.window)];
-        pin(MEASURED)?;
-        let output = Command::new(std::env::current_exe()?)
-            .args(["--as-client", name, &server.address.to_string()])
-            .args(numbers.map(|number| number.to_string()))
-            .output();
-        pin(OTHER)?;
-        let output = output?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into());
-        }
-        let numbers: Vec<f64> = str::from_utf8(&output.stdout)?
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<std::result::Result<_, _>>()?;
-        let &[messages, cpu, took] = &numbers[..] else { return Err("no report".into()) };
-        Ok(vec![("cpu µs", cpu / messages), ("messages/s", messages / took * 1e6)])
+    let server = server()?;
+    plan.run(&mut table, &cells(), &all(plan), |cell, name| {
+        let command = command(cell, name, &server, plan.warm_up, plan.window)?;
+        let Report { messages, cpu, took } = report(command)?;
+        let messages = messages as f64;
+        Ok(vec![
+            ("cpu µs", cpu.as_secs_f64() * 1e6 / messages),
+            ("messages/s", messages / took.as_secs_f64()),
+        ])
     })
+}
+
+/// What they talk to.
+pub fn server() -> Result<Process> {
+    Process::start(&mut Server::find("limit")?.command()?, OTHER)
+}
+
+pub fn cells() -> Vec<(String, Cell)> {
+    let name = |cell: &Cell| format!("{} × {} {} binary", cell.connections, cell.depth, bytes(cell.size));
+    CELLS.iter().map(|cell| (name(cell), *cell)).collect()
+}
+
+/// The clients of a plan.
+pub fn all(plan: &Plan) -> Vec<(String, &'static str)> {
+    let named = ALL.iter().filter(|(name, _)| plan.has_contestant(name));
+    named.map(|(name, _)| ((*name).to_owned(), *name)).collect()
+}
+
+/// What starts a client. It prints a report.
+pub fn command(
+    cell: &Cell,
+    name: &str,
+    server: &Process,
+    warm_up: Duration,
+    window: Duration,
+) -> Result<Command> {
+    let numbers = [cell.connections, cell.depth, cell.size, micros(warm_up), micros(window)];
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["--as-client", name, &server.address.to_string()])
+        .args(numbers.map(|number| number.to_string()));
+    Ok(command)
+}
+
+/// Runs it where measured processes run.
+pub fn report(mut command: Command) -> Result<Report> {
+    pin(MEASURED)?;
+    let output = command.output();
+    pin(OTHER)?;
+    let output = output?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let numbers: Vec<u64> = str::from_utf8(&output.stdout)?
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<std::result::Result<_, _>>()?;
+    let &[messages, cpu, took] = &numbers[..] else { return Err("no report".into()) };
+    Ok(Report { messages, cpu: Duration::from_micros(cpu), took: Duration::from_micros(took) })
 }
 
 fn micros(duration: Duration) -> usize {

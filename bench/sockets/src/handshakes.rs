@@ -19,7 +19,7 @@ const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xE8";
 
 /// How a client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// The closing handshake (RFC 6455 §7).
     Close,
     /// It ends the TCP connection.
@@ -93,7 +93,7 @@ impl Client {
 }
 
 /// Opens and closes connections for so long. Returns how many.
-fn open_and_close(address: SocketAddr, end: End, raw: bool, duration: Duration) -> Result<u64> {
+pub fn open_and_close(address: SocketAddr, end: End, raw: bool, duration: Duration) -> Result<u64> {
     let over = Instant::now() + duration;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(IN_FLIGHT);

@@ -4,6 +4,7 @@ pub mod calls;
 pub mod cells;
 pub mod clients;
 pub mod handshakes;
+pub mod instructions;
 pub mod load;
 pub mod message;
 pub mod process;

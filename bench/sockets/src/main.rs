@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sansocket_bench_sockets::rounds::Plan;
 use sansocket_bench_sockets::servers::Server;
-use sansocket_bench_sockets::{Result, calls, cells, clients, handshakes, process, scale};
+use sansocket_bench_sockets::{Result, calls, cells, clients, handshakes, instructions, process, scale};
 
 const HELP: &str = "\
-sockets [FAMILY…] [OPTION…]: sockets, client, handshakes, scale (all of these by default), calls (with strace)
+sockets [FAMILY…] [OPTION…]: sockets, client, handshakes, scale (all of these by default), calls (with strace),
+instructions (with valgrind)
 
   --quick              a few minutes in all, and figures that tell less
   --rounds N           how often each contestant has its turn
@@ -66,6 +67,7 @@ fn main() -> Result<()> {
             "handshakes" => (9, 200, 3, 40),
             "scale" => (5, 250, 1, 40),
             "calls" => (1, 500, 1, 200),
+            "instructions" => (1, 1600, 1, 800),
             other => return Err(format!("no such family: {other}").into()),
         };
         let window_of_family = Duration::from_millis(if quick { few_window } else { usual_window });
@@ -79,6 +81,7 @@ fn main() -> Result<()> {
             "client" => clients::run(&plan)?,
             "handshakes" => handshakes::run(&plan)?,
             "scale" => scale::run(&plan)?,
+            "instructions" => instructions::run(&plan)?,
             _ => calls::run(&plan)?,
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::Result;
@@ -97,6 +97,14 @@ impl Process {
 
     fn tasks(&self) -> Result<fs::ReadDir> {
         Ok(fs::read_dir(format!("/proc/{}/task", self.id()))?)
+    }
+
+    /// Ends it by a signal that it may see coming.
+    pub fn terminate(mut self) -> Result<()> {
+        let id = Pid::from_raw(self.id().cast_signed()).ok_or("no such process")?;
+        kill_process(id, Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Bytes of memory.

@@ -116,6 +116,11 @@ impl Server {
         self.name.starts_with("raw")
     }
 
+    /// Whether it is machine code, which valgrind can follow.
+    pub fn is_native(&self) -> bool {
+        !matches!(self.program, Npm(..))
+    }
+
     /// Whether what it needs is there.
     pub fn is_there(&self) -> bool {
         match self.program {
