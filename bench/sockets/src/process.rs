@@ -123,8 +123,12 @@ impl Process {
 
     /// Waits until it has had nothing to do for so long.
     pub fn settle(&self, quiet: Duration) -> Result<()> {
-        let mut since = Instant::now();
+        let began = Instant::now();
+        let mut since = began;
         while since.elapsed() < quiet {
+            if began.elapsed() > Duration::from_secs(120) {
+                return Err("it does not come to rest".into());
+            }
             if self.is_running()? {
                 since = Instant::now();
             }

@@ -163,8 +163,10 @@ defaults for every limit. The cases and their goals are those of the conformance
 bench/sockets/run hostile >bench/HOSTILE.md
 ```
 
-**Bold** is what deviates from the goal. Ours and others alike: programs that drop their connection when the library tells an error. yawc is told to check
-UTF-8; web-socket and soketto leave it to the program, which checks.";
+**Bold** is what deviates from the goal. Ours and others alike are programs that drop their connection when the library tells an error; most libraries
+send no Close and no response then. yawc is told to check UTF-8; web-socket and soketto leave it to the program, which checks. web-socket leaves the answer to a
+Close to it too, and `sockudo-ws Protocol` is a state machine in a loop written here (`sockets/src/servers/peers.rs`). Some allow a message of
+64 MiB by default: that is counted too.";
 
 fn summary(out: &mut String, matrices: &[Matrix], floods: &Matrix) -> Result<()> {
     let all = matrices.iter().chain([floods]);

@@ -16,7 +16,7 @@ pub fn wtx(listener: TcpListener) -> Result<()> {
     each(listener, false, |stream| async {
         let acceptor = wtx::web_socket::WebSocketAcceptor::default();
         let acceptor = acceptor.compression(wtx::web_socket::compression::Flate2::default());
-        echo_wtx(acceptor.accept::<TcpStream>(stream).await?).await
+        echo_wtx(&mut acceptor.accept::<TcpStream>(stream).await?).await
     })
 }
 

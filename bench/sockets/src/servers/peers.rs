@@ -259,13 +259,13 @@ pub fn soketto_feed(listener: TcpListener) -> Result<()> {
 pub fn wtx(listener: TcpListener) -> Result<()> {
     each(listener, false, |stream| async {
         let acceptor = wtx::web_socket::WebSocketAcceptor::default();
-        echo_wtx(acceptor.accept::<TcpStream>(stream).await?).await
+        echo_wtx(&mut acceptor.accept::<TcpStream>(stream).await?).await
     })
 }
 
 type WtxSocket<C> = wtx::web_socket::WebSocketOwned<C, wtx::rng::Xorshift64, TcpStream, false>;
 
-pub async fn echo_wtx<C>(mut socket: WtxSocket<C>) -> Result<()>
+pub async fn echo_wtx<C>(socket: &mut WtxSocket<C>) -> Result<()>
 where
     C: wtx::web_socket::compression::NegotiatedCompression,
 {
