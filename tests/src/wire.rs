@@ -72,23 +72,34 @@ pub struct Parsed {
 }
 
 /// The frames in `bytes`, which must all be whole.
-pub fn parse(mut bytes: &[u8]) -> Vec<Parsed> {
+pub fn parse(bytes: &[u8]) -> Vec<Parsed> {
+    let (frames, rest) = parse_whole(bytes);
+    assert!(rest.is_empty(), "half a frame: {rest:02x?}");
+    frames
+}
+
+/// The whole frames at the beginning of `bytes`, and what is behind them.
+pub fn parse_whole(mut bytes: &[u8]) -> (Vec<Parsed>, &[u8]) {
     let mut frames = Vec::new();
-    while let [first, second, rest @ ..] = bytes {
-        let (len, rest) = match second & 0x7F {
-            126 => (u64::from(u16::from_be_bytes(rest[..2].try_into().unwrap())), &rest[2..]),
-            127 => (u64::from_be_bytes(rest[..8].try_into().unwrap()), &rest[8..]),
-            len => (u64::from(len), rest),
-        };
-        let masked = second & 0x80 != 0;
-        let (key, rest) = if masked { rest.split_at(4) } else { (&[0; 4][..], rest) };
-        let (payload, rest) = rest.split_at(usize::try_from(len).unwrap());
-        let payload = payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
-        frames.push(Parsed { first: *first, masked, payload });
+    while let Some((frame, rest)) = parse_one(bytes) {
+        frames.push(frame);
         bytes = rest;
     }
-    assert!(bytes.is_empty(), "half a frame: {bytes:02x?}");
-    frames
+    (frames, bytes)
+}
+
+fn parse_one(bytes: &[u8]) -> Option<(Parsed, &[u8])> {
+    let (&[first, second], rest) = bytes.split_first_chunk()?;
+    let (len, rest) = match second & 0x7F {
+        126 => rest.split_first_chunk().map(|(len, rest)| (u16::from_be_bytes(*len).into(), rest))?,
+        127 => rest.split_first_chunk().map(|(len, rest)| (u64::from_be_bytes(*len), rest))?,
+        len => (u64::from(len), rest),
+    };
+    let masked = second & 0x80 != 0;
+    let (key, rest) = if masked { rest.split_first_chunk()? } else { (&[0; 4], rest) };
+    let (payload, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+    let payload = payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+    Some((Parsed { first, masked, payload }, rest))
 }
 
 /// The payload of a Close frame with a code and no reason.

@@ -4,9 +4,7 @@ const server = Bun.serve({
   port: 0,
   fetch: (request, server) => (server.upgrade(request) ? undefined : new Response(null, { status: 400 })),
   websocket: {
-    perMessageDeflate: false,
-    maxPayloadLength: 64 << 20,
-    backpressureLimit: 64 << 20,
+    ...JSON.parse(process.argv[2]),
     message: (socket, message) => void socket.send(message),
   },
 });

@@ -3,7 +3,7 @@
 
 const { WebSocketServer } = require('ws');
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, maxPayload: 64 << 20 });
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, ...JSON.parse(process.argv[2]) });
 server.on('listening', () => console.log(`127.0.0.1:${server.address().port}`));
 server.on('connection', (socket) => {
   socket.on('error', () => {});

@@ -4,6 +4,8 @@ pub mod calls;
 pub mod cells;
 pub mod clients;
 pub mod handshakes;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 pub mod instructions;
 pub mod load;
 pub mod message;

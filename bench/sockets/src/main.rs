@@ -8,7 +8,7 @@ use sansocket_bench_sockets::{Result, calls, cells, clients, handshakes, instruc
 
 const HELP: &str = "\
 sockets [FAMILY…] [OPTION…]: sockets, client, handshakes, scale (all of these by default), calls (with strace),
-instructions (with valgrind)
+instructions (with valgrind), hostile (if it was built with it)
 
   --quick              a few minutes in all, and figures that tell less
   --rounds N           how often each contestant has its turn
@@ -59,6 +59,11 @@ fn main() -> Result<()> {
     process::raise_descriptors()?;
     process::pin(process::OTHER)?;
     for family in families {
+        #[cfg(feature = "hostile")]
+        if family == "hostile" {
+            sansocket_bench_sockets::hostile::run(&plan)?;
+            continue;
+        }
         let mut plan = plan.clone();
         // Of those that have many contestants or cells, fewer: 25 minutes in all, 4 if it is to be quick.
         let (usual, usual_window, few, few_window) = match family.as_str() {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -70,18 +70,24 @@ impl Process {
     /// The processor time that all its threads have had, once they are idle: the system adds the time of one
     /// that runs only now and then.
     pub fn cpu(&self) -> Result<Duration> {
-        for _ in 0..50 {
-            if !self.is_running()? {
-                break;
-            }
-            thread::sleep(Duration::from_micros(200));
-        }
+        self.rest()?;
         let mut nanos = 0;
         for task in self.tasks()? {
             let stat = fs::read_to_string(task?.path().join("schedstat"))?;
             nanos += stat.split(' ').next().unwrap_or_default().parse::<u64>()?;
         }
         Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Gives it some time to come to rest.
+    pub fn rest(&self) -> Result<()> {
+        for _ in 0..50 {
+            if !self.is_running()? {
+                break;
+            }
+            thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
     }
 
     fn is_running(&self) -> Result<bool> {
@@ -109,10 +115,40 @@ impl Process {
 
     /// Bytes of memory.
     pub fn resident(&self) -> Result<f64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most that there have been since [`Self::forget_peak`].
+    pub fn peak(&self) -> Result<f64> {
+        self.status("VmHWM:")
+    }
+
+    pub fn forget_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.id()), "5")?)
+    }
+
+    /// Bytes, of a line that has them in kB.
+    fn status(&self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: f64 = resident.trim().trim_end_matches(" kB").parse()?;
+        let bytes = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
+        let kib: f64 = bytes.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0)
+    }
+
+    /// Waits until it has had nothing to do for so long.
+    pub fn settle(&self, quiet: Duration) -> Result<()> {
+        let began = Instant::now();
+        let mut since = began;
+        while since.elapsed() < quiet {
+            if began.elapsed() > Duration::from_secs(120) {
+                return Err("it does not come to rest".into());
+            }
+            if self.is_running()? {
+                since = Instant::now();
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 }
 

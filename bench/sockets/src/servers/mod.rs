@@ -1,5 +1,7 @@
 //! Echo servers, each on one thread.
 
+#[cfg(feature = "hostile")]
+mod compressing;
 mod limits;
 mod ours;
 mod peers;
@@ -29,8 +31,8 @@ enum Program {
     Here(fn(TcpListener) -> Result<()>),
     /// Another one that was built with it.
     Beside(&'static str),
-    /// One of npm's, and its script.
-    Npm(&'static str, &'static str),
+    /// One of npm's, its script, and what that sets.
+    Npm(&'static str, &'static str, &'static str),
 }
 
 use Program::{Beside, Here, Npm};
@@ -65,9 +67,14 @@ pub const ALL: &[Server] = &[
     Server::new("sockudo-ws 3.1.0 feed", Here(peers::sockudo_feed)),
     Server::new("sockudo-ws 3.1.0 Protocol", Here(peers::sockudo_protocol)),
     Server::new("axum 0.8.9", Here(peers::axum)),
-    Server::new("Node ws 8.23.0", Npm("node", "ws.cjs")),
-    Server::new("Bun 1.4.5", Npm("bun", "bun.mjs")),
+    Server::new("Node ws 8.23.0", Npm("node", "ws.cjs", NODE)),
+    Server::new("Bun 1.4.5", Npm("bun", "bun.mjs", BUN)),
 ];
+
+/// Limits that no message comes near to.
+const NODE: &str = r#"{ "perMessageDeflate": false, "maxPayload": 67108864 }"#;
+const BUN: &str =
+    r#"{ "perMessageDeflate": false, "maxPayloadLength": 67108864, "backpressureLimit": 67108864 }"#;
 
 /// For measurements of another kind.
 pub const MORE: &[Server] = &[
@@ -75,7 +82,9 @@ pub const MORE: &[Server] = &[
     Server::new("sansocket whole", Here(ours::whole)),
     Server::new("raw TCP smol", Here(limits::raw_smol)),
     Server::new("raw TCP async-std", Here(limits::raw_async_std)),
-    Server::new("yawc 0.5.0 default", Here(peers::yawc_idle)),
+    Server::new("yawc 0.5.0 default", Here(peers::yawc_default)),
+    Server::new("Node ws 8.23.0 default", Npm("node", "ws.cjs", "{}")),
+    Server::new("Bun 1.4.5 default", Npm("bun", "bun.mjs", "{}")),
 ];
 
 /// Those whose memory is measured. They must be in this program, for its allocator to count.
@@ -102,13 +111,50 @@ pub const IDLE: &[&str] = &[
     "axum 0.8.9",
 ];
 
+/// Those that hostile clients talk to: all of ours; of others one for each library, with its own limits.
+pub const ATTACKED: &[&str] = &[
+    "sansocket handler",
+    "sansocket send",
+    "sansocket feed",
+    "sansocket epoll",
+    "sansocket handler smol",
+    "sansocket feed smol",
+    "sansocket handler async-std",
+    "sansocket feed async-std",
+    "tokio-tungstenite 0.30.0",
+    "axum 0.8.9",
+    "fastwebsockets 0.10.0",
+    "tokio-websockets 0.13.3",
+    "web-socket 0.7.0",
+    "soketto 0.8.1",
+    "wtx 0.46.1",
+    "yawc 0.5.0 default",
+    "sockudo-ws 3.1.0",
+    "sockudo-ws 3.1.0 Protocol",
+    "Node ws 8.23.0 default",
+    "Bun 1.4.5 default",
+];
+
+/// The same with permessage-deflate, for those that have it.
+#[cfg(feature = "hostile")]
+pub const COMPRESSING: &[Server] = &[
+    Server::new("sansocket handler, compressing", Here(ours::compressing_handler)),
+    Server::new("wtx 0.46.1, compressing", Here(compressing::wtx)),
+    Server::new("yawc 0.5.0, compressing", Here(peers::yawc_compressing)),
+    Server::new("sockudo-ws 3.1.0, compressing", Here(compressing::sockudo)),
+    Server::new("Node ws 8.23.0, compressing", Npm("node", "ws.cjs", r#"{ "perMessageDeflate": true }"#)),
+    Server::new("Bun 1.4.5, compressing", Npm("bun", "bun.mjs", r#"{ "perMessageDeflate": true }"#)),
+];
+#[cfg(not(feature = "hostile"))]
+const COMPRESSING: &[Server] = &[];
+
 impl Server {
     const fn new(name: &'static str, program: Program) -> Self {
         Self { name, program }
     }
 
     pub fn find(name: &str) -> Result<Self> {
-        let mut all = ALL.iter().chain(MORE);
+        let mut all = ALL.iter().chain(MORE).chain(COMPRESSING);
         Ok(*all.find(|server| server.name == name).ok_or_else(|| format!("no such server: {name}"))?)
     }
 
@@ -121,10 +167,14 @@ impl Server {
         !matches!(self.program, Npm(..))
     }
 
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with("sansocket")
+    }
+
     /// Whether what it needs is there.
     pub fn is_there(&self) -> bool {
         match self.program {
-            Npm(program, _) => npm(program).exists(),
+            Npm(program, ..) => npm(program).exists(),
             Here(_) | Beside(_) => true,
         }
     }
@@ -146,9 +196,10 @@ impl Server {
                 command.arg("127.0.0.1:0");
                 command
             }
-            Npm(program, script) => {
+            Npm(program, script, options) => {
                 let mut command = Command::new(npm(program));
-                command.arg(PathBuf::from("sockets/scripts").join(script)).env("NODE_PATH", PACKAGES);
+                let script = PathBuf::from("sockets/scripts").join(script);
+                command.arg(script).arg(options).env("NODE_PATH", PACKAGES);
                 command
             }
         })

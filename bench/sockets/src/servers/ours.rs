@@ -40,6 +40,11 @@ pub fn handler(listener: TcpListener) -> Result<()> {
     serve_tokio(listener, CONFIG)
 }
 
+#[cfg(feature = "hostile")]
+pub fn compressing_handler(listener: TcpListener) -> Result<()> {
+    serve_tokio(listener, CONFIG.compression(Some(sansocket::Compression::new())))
+}
+
 /// Messages of up to 1 GiB go back as they come.
 pub fn streaming(listener: TcpListener) -> Result<()> {
     serve_tokio(listener, LARGE.delivery(Delivery::Streaming))

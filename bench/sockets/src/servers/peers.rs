@@ -27,7 +27,7 @@ use super::{each, tokio};
 use crate::{Error, Result};
 
 /// Sends each message for itself.
-async fn send_each<S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Result<()>
+pub async fn send_each<S, M, E>(mut socket: S, is_data: fn(&M) -> bool) -> Result<()>
 where
     S: Stream<Item = std::result::Result<M, E>> + Sink<M, Error = E> + Unpin,
     Error: From<E>,
@@ -257,22 +257,31 @@ pub fn soketto_feed(listener: TcpListener) -> Result<()> {
 }
 
 pub fn wtx(listener: TcpListener) -> Result<()> {
-    use wtx::web_socket::{OpCode, WebSocketAcceptor, WebSocketPayloadOrigin};
-
     each(listener, false, |stream| async {
-        let mut socket = WebSocketAcceptor::default().accept::<TcpStream>(stream).await?;
-        let (mut common, mut reader, mut writer) = socket.split_mut();
-        let mut buffer = wtx::collection::Vector::new();
-        loop {
-            let origin = WebSocketPayloadOrigin::Adaptive;
-            let mut frame = reader.read_frame(&mut buffer, &mut common, origin).await?;
-            match frame.op_code() {
-                OpCode::Binary | OpCode::Text => writer.write_frame(&mut common, &mut frame).await?,
-                OpCode::Close => return Ok(()),
-                _ => {}
-            }
-        }
+        let acceptor = wtx::web_socket::WebSocketAcceptor::default();
+        echo_wtx(&mut acceptor.accept::<TcpStream>(stream).await?).await
     })
+}
+
+type WtxSocket<C> = wtx::web_socket::WebSocketOwned<C, wtx::rng::Xorshift64, TcpStream, false>;
+
+pub async fn echo_wtx<C>(socket: &mut WtxSocket<C>) -> Result<()>
+where
+    C: wtx::web_socket::compression::NegotiatedCompression,
+{
+    use wtx::web_socket::{OpCode, WebSocketPayloadOrigin};
+
+    let (mut common, mut reader, mut writer) = socket.split_mut();
+    let mut buffer = wtx::collection::Vector::new();
+    loop {
+        let origin = WebSocketPayloadOrigin::Adaptive;
+        let mut frame = reader.read_frame(&mut buffer, &mut common, origin).await?;
+        match frame.op_code() {
+            OpCode::Binary | OpCode::Text => writer.write_frame(&mut common, &mut frame).await?,
+            OpCode::Close => return Ok(()),
+            _ => {}
+        }
+    }
 }
 
 /// With the buffers of its own benchmark, which is said to be tuned. It checks texts only if it is told to.
@@ -283,7 +292,7 @@ pub fn yawc_options() -> yawc::Options {
 }
 
 /// With less memory.
-fn yawc_default() -> yawc::Options {
+fn yawc_small_options() -> yawc::Options {
     yawc::Options::default().with_utf8().with_no_delay()
 }
 
@@ -297,11 +306,11 @@ async fn echo_yawc(upgrade: yawc::UpgradeFut, feed: bool) -> Result<()> {
 }
 
 macro_rules! yawc_server {
-    ($name:ident, $options:ident, $feed:literal) => {
+    ($name:ident, $options:expr, $feed:literal) => {
         pub fn $name(listener: TcpListener) -> Result<()> {
             each(listener, true, |stream| {
                 http(stream, |mut request| {
-                    let upgraded = yawc::WebSocket::upgrade_with_options(&mut request, $options());
+                    let upgraded = yawc::WebSocket::upgrade_with_options(&mut request, $options);
                     let Ok((response, upgrade)) = upgraded else { return ready(Ok(bad_request())) };
                     tokio::spawn(echo_yawc(upgrade, $feed));
                     ready(Ok(response))
@@ -311,9 +320,15 @@ macro_rules! yawc_server {
     };
 }
 
-yawc_server!(yawc, yawc_options, false);
-yawc_server!(yawc_feed, yawc_options, true);
-yawc_server!(yawc_idle, yawc_default, false);
+yawc_server!(yawc, yawc_options(), false);
+yawc_server!(yawc_feed, yawc_options(), true);
+yawc_server!(yawc_default, yawc_small_options(), false);
+#[cfg(feature = "hostile")]
+yawc_server!(
+    yawc_compressing,
+    yawc_small_options().with_compression_level(yawc::CompressionLevel::default()),
+    false
+);
 
 type SockudoSocket = sockudo_ws::WebSocketStream<TcpStream>;
 
@@ -322,7 +337,7 @@ async fn open_sockudo(mut stream: TcpStream) -> Result<SockudoSocket> {
     Ok(SockudoSocket::server(stream, sockudo_ws::Config::default()))
 }
 
-fn is_sockudo_data(message: &sockudo_ws::Message) -> bool {
+pub fn is_sockudo_data(message: &sockudo_ws::Message) -> bool {
     message.is_text() || message.is_binary()
 }
 
