@@ -239,3 +239,36 @@ fn a_close_frame_is_read_from_a_payload_and_says_what_it_is() {
     assert_eq!(CloseFrame::empty().to_string(), "no code");
     assert_eq!((CloseFrame::empty().code(), CloseFrame::empty().reason()), (None, ""));
 }
+
+#[test]
+fn every_violation_is_told_in_words_of_its_own_with_its_numbers() {
+    let (len, max) = (1234, 567);
+    let errors = [
+        ProtocolError::ReservedBits,
+        ProtocolError::ReservedOpcode(11),
+        ProtocolError::Unmasked,
+        ProtocolError::Masked,
+        ProtocolError::NonMinimalLength,
+        ProtocolError::LengthOverflow,
+        ProtocolError::FragmentedControl,
+        ProtocolError::ControlTooLong,
+        ProtocolError::UnexpectedContinuation,
+        ProtocolError::ExpectedContinuation,
+        ProtocolError::InvalidUtf8,
+        ProtocolError::CorruptDeflate,
+        ProtocolError::CloseOfOneByte,
+        ProtocolError::InvalidCloseCode(1005),
+        ProtocolError::InvalidCloseReason,
+        ProtocolError::FrameTooBig { len, max },
+        ProtocolError::MessageTooBig { len, max },
+        ProtocolError::TooManyFragments { max: 89 },
+    ];
+    let mut texts = errors.map(|error| error.to_string());
+    for (error, text) in errors.iter().zip(&texts) {
+        for number in [11, 1005, 1234, 567, 89].map(|number| number.to_string()) {
+            assert_eq!(text.contains(&number), format!("{error:?}").contains(&number), "{text}");
+        }
+    }
+    texts.sort_unstable();
+    assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:#?}");
+}

@@ -355,3 +355,15 @@ fn a_small_stack_is_enough() {
     // A compressor is made on the stack before it is moved to where it lives.
     thread::Builder::new().stack_size(256 << 10).spawn(deflating).unwrap().join().unwrap();
 }
+
+#[test]
+fn a_message_that_cannot_be_had_says_why() {
+    let mut inflater = Inflater::new(WindowBits::MAX);
+    let corrupt = inflater.message(&[0xFF; 100], usize::MAX).unwrap_err();
+    assert_eq!((corrupt, &corrupt.to_string()[..]), (InflateError::Corrupt, "corrupt compressed data"));
+    assert_eq!(
+        Inflater::new(WindowBits::MAX).inflate(&mut &[0xFF; 100][..]).unwrap_err().to_string(),
+        corrupt.to_string()
+    );
+    assert_eq!(InflateError::TooBig.to_string(), "the message is longer than it may be");
+}

@@ -75,12 +75,15 @@ fn short_owned_fragmented_and_compressed_messages_are_queued_right_away() {
     let mut waiting = open(Role::Server, &fragmenting);
     waiting.send(&long[..]).unwrap();
     waiting.set_options(START, &Config::new().auto_fragment(None));
-    let cases: [(&str, Connection, Message<'_>); 5] = [
+    let text = "x".repeat(LONG);
+    let cases: [(&str, Connection, Message<'_>); 7] = [
         ("short", open(Role::Server, &Config::new()), long[1..].into()),
         ("owned", open(Role::Server, &Config::new()), long.clone().into()),
         ("to be fragmented", open(Role::Server, &fragmenting), long[..].into()),
         ("behind fragments", waiting, long[..].into()),
         ("compressed", compressed::open(Role::Server, &Config::new()), long[..].into()),
+        ("text, compressed", compressed::open(Role::Server, &Config::new()), text[..].into()),
+        ("text, to be fragmented", open(Role::Server, &fragmenting), text[..].into()),
     ];
     for (what, mut connection, message) in cases {
         let before = connection.buffered();

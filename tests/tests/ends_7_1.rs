@@ -1,8 +1,8 @@
 //! RFC 6455 §7.1.4, §7.1.5: how a connection ends, whatever stage it was in, and that there is one verdict.
 
 use sansocket::{
-    Agreed, Cause, CloseCode, CloseFrame, Config, Connection, Disconnect, Endpoint, Kind, Message, Prepared,
-    ProtocolError, Role, SendError, State, Timer,
+    Agreed, Cause, CloseCode, CloseFrame, Config, Connection, Disconnect, Endpoint, HandshakeError, Kind,
+    Message, Prepared, ProtocolError, Refusal, Role, SendError, Side, State, Status, Timer,
 };
 use sansocket_tests::clock::{at, end};
 use sansocket_tests::wire::{self, CONTINUATION, PING, PONG, TEXT};
@@ -275,6 +275,40 @@ fn an_end_says_what_it_was() {
         assert_eq!(connection.poll_timeout().unwrap().why, Timer::Close);
         connection.receive_eof();
         assert_eq!(end(&connection).unwrap().to_string(), "the connection was lost");
+    }
+}
+
+#[test]
+fn every_cause_of_an_end_is_told_with_what_lies_behind_it() {
+    use core::error::Error as _;
+    for (cause, text, has_source) in [
+        (Cause::Closed(Side::Local), "closed by this side: no code", false),
+        (Cause::Lost, "the connection was lost", false),
+        (Cause::Violation(ProtocolError::InvalidUtf8), "the peer's fault: text that is not UTF-8", true),
+        (Cause::TimedOut(Timer::Handshake), "timed out: opening handshake", false),
+        (Cause::TimedOut(Timer::Idle), "timed out: idle", false),
+        (Cause::TimedOut(Timer::KeepAlive), "timed out: keepalive", false),
+        (Cause::TimedOut(Timer::Pong), "timed out: pong", false),
+        (Cause::TimedOut(Timer::Close), "timed out: closing handshake", false),
+        (Cause::Refused(Refusal::Method), "refused: a WebSocket handshake must be a GET request", true),
+        (Cause::Rejected(Status::NOT_FOUND), "the handshake was answered with status 404", false),
+        (
+            Cause::Handshake(HandshakeError::Malformed),
+            "the handshake failed: the answer is not an HTTP/1.1 response",
+            true,
+        ),
+    ] {
+        let end = Disconnect::from(cause);
+        assert_eq!(end.to_string(), text);
+        assert_eq!(
+            end.source().is_some_and(|source| text.ends_with(&source.to_string())),
+            has_source,
+            "{text}"
+        );
+        assert!(
+            format!("{end:?}").starts_with(&format!("Disconnect {{ cause: {:?},", end.cause())),
+            "{end:?}"
+        );
     }
 }
 

@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use sansocket::{
     Agreed, Cause, CloseCode, CloseFrame, Config, Connection, Data, Delivery, Disconnect, Endpoint, Event,
-    Keepalive, Kind, Message, Role, SendError, Side, State, Transport,
+    Input, Keepalive, Kind, Message, Role, SendError, Side, State, Transport,
 };
+use sansocket_tests::compressed::{self, DELIVERIES, PER_MESSAGE, deflate};
 use sansocket_tests::pair::{Dice, peer};
-use sansocket_tests::wire::{self, BINARY, TEXT};
+use sansocket_tests::wire::{self, BINARY, PING, TEXT};
 use sansocket_tests::{Pair, ROLES, SEED, START, open, receive, take_output};
 
 #[test]
@@ -96,6 +97,39 @@ fn another_delivery_begins_with_the_next_message_and_loses_nothing_of_this_one()
                 let text = String::from_utf8(bytes).unwrap();
                 assert_eq!(text, "first half, second halfnext", "{before:?} to {after:?} at {cut}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_a_connection_shows_in_a_log_has_neither_payloads_nor_seed() {
+    let shows = |log: &str| log.contains("secret") || log.contains("115, 101, 99, 114");
+    let secret = "secret".repeat(4000);
+    for role in ROLES {
+        let endpoint = || match role {
+            Role::Client => Endpoint::Client((*b"secret, secret, secret, secret, ").into()),
+            Role::Server => Endpoint::Server,
+        };
+        let log = format!("{:?}", endpoint());
+        assert!(!shows(&log), "{log}");
+        for (delivery, opcode) in DELIVERIES.into_iter().flat_map(|it| [(it, TEXT), (it, BINARY)]) {
+            let config = Config::new().auto_fragment(Some(5000)).delivery(delivery);
+            let agreed = Agreed::new().with_compression(PER_MESSAGE);
+            let mut connection = Connection::established(endpoint(), &config, agreed, START);
+            connection.send(&secret).unwrap();
+            connection.send_plain(&secret[..10]).unwrap();
+            connection.send_plain(&secret).unwrap();
+            receive(&mut connection, START, &compressed::frame(role, Kind::Text, deflate(&secret)));
+            receive(&mut connection, START, &wire::fragment(role, opcode, &secret));
+            let ping = wire::frame(role, PING, "secret");
+            let mut cut = ping[..ping.len() - 1].to_vec();
+            let mut input = Input::new(&mut cut);
+            for log in [format!("{input:?}"), format!("{connection:?}")] {
+                assert!(!shows(&log), "{log}");
+            }
+            assert_eq!(connection.receive(START, &mut input), None);
+            let log = format!("{connection:?}");
+            assert!(!shows(&log), "{log}");
         }
     }
 }

@@ -1,5 +1,8 @@
 //! RFC 6455 §5.4, §6.1: messages out, whole and in pieces. How they are written is in `output_6_1.rs`.
 
+use std::borrow::Cow;
+use std::error::Error as _;
+
 use sansocket::{CloseCode, Config, Connection, Kind, Message, Prepared, SendError, State};
 use sansocket_tests::{ROLES, START, asking, open, receive, take_output, wire};
 
@@ -22,19 +25,29 @@ fn section_6_1_a_message_is_sent_from_whatever_holds_it() {
         connection.send(b"Vec".to_vec()).unwrap();
         connection.send(Message::text("text")).unwrap();
         connection.send(Message::binary(&b"binary"[..])).unwrap();
+        connection.send(Cow::from("Cow of str")).unwrap();
+        connection.send(Cow::from(&b"Cow of slice"[..])).unwrap();
+        connection.send(b"array").unwrap();
         connection.try_send("tried").unwrap();
         connection.send_prepared(&Prepared::text("prepared")).unwrap();
         connection.send_prepared(&Prepared::binary(b"bytes".to_vec())).unwrap();
-        let expected: [(u8, &[u8]); 9] = [
+        connection.send_prepared(&Message::from("prepared text").into()).unwrap();
+        connection.send_prepared(&Message::from(b"prepared bytes").into()).unwrap();
+        let expected: [(u8, &[u8]); 14] = [
             (0x81, b"str"),
             (0x81, b"String"),
             (0x82, b"slice"),
             (0x82, b"Vec"),
             (0x81, b"text"),
             (0x82, b"binary"),
+            (0x81, b"Cow of str"),
+            (0x82, b"Cow of slice"),
+            (0x82, b"array"),
             (0x81, b"tried"),
             (0x81, b"prepared"),
             (0x82, b"bytes"),
+            (0x81, b"prepared text"),
+            (0x82, b"prepared bytes"),
         ];
         assert_eq!(frames_of(&mut connection), expected.map(|(first, bytes)| (first, bytes.to_vec())));
     }
@@ -192,6 +205,48 @@ fn section_5_5_1_behind_a_close_nothing_is_sent() {
             assert_eq!(connection.finish(b"x"), Err(SendError::Closed));
             assert_eq!(connection.close(START, CloseCode::GOING_AWAY), Err(SendError::Closed));
             assert_eq!(connection.transmit().to_vec(), queued);
+        }
+    }
+}
+
+#[test]
+fn a_message_that_was_not_queued_is_given_back_with_the_reason() {
+    for role in ROLES {
+        let mut connection = open(role, &Config::new());
+        connection.begin(Kind::Text).unwrap();
+        let rejected = connection.try_send("Hello").unwrap_err();
+        assert_eq!(rejected.message, Message::from("Hello"));
+        assert_eq!(rejected.to_string(), rejected.error.to_string());
+        assert_eq!(rejected.source().map(ToString::to_string), Some(rejected.error.to_string()));
+    }
+    let mut texts = [
+        SendError::NotOpen,
+        SendError::Closed,
+        SendError::Full,
+        SendError::MessageInProgress,
+        SendError::NoMessageInProgress,
+        SendError::ControlTooLong,
+        SendError::InvalidUtf8,
+    ]
+    .map(|error| error.to_string());
+    texts.sort_unstable();
+    assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "each in words of its own: {texts:#?}");
+}
+
+#[test]
+fn text_is_text_only_if_it_was_sent_as_text() {
+    assert_eq!((Message::from("x").as_text(), Message::from(b"x").as_text()), (Some("x"), None));
+    assert_eq!([Message::from(""), Message::from(b"x")].map(|message| message.is_empty()), [true, false]);
+}
+
+#[test]
+fn a_hard_limit_of_nothing_lets_one_message_through_at_a_time() {
+    for role in ROLES {
+        let mut connection = open(role, &Config::new().hard_limit(0));
+        for _ in 0..2 {
+            connection.send("x").unwrap();
+            assert_eq!(connection.send("x"), Err(SendError::Full));
+            take_output(&mut connection);
         }
     }
 }

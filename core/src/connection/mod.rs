@@ -155,7 +155,6 @@ struct Frame {
 }
 
 /// The payload of a control frame (§5.5).
-#[derive(Debug)]
 struct ControlPayload {
     bytes: [u8; MAX_CONTROL_PAYLOAD],
     len: usize,

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use core::fmt;
 
 use super::{Connection, ControlPayload, Frame, Inbound, Phase};
 use crate::close::CloseFrame;
@@ -320,5 +321,12 @@ impl ControlPayload {
         let end = self.len + more.len();
         self.bytes[self.len..end].copy_from_slice(more);
         self.len = end;
+    }
+}
+
+impl fmt::Debug for ControlPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What came is nobody's business in a log.
+        f.debug_struct("ControlPayload").field("len", &self.len).finish_non_exhaustive()
     }
 }
