@@ -236,6 +236,7 @@ fn a_close_frame_is_read_from_a_payload_and_says_what_it_is() {
     let frame = CloseFrame::decode(b"\x03\xe9bye\n").unwrap();
     assert_eq!((frame.code(), frame.reason()), (Some(CloseCode::GOING_AWAY), "bye\n"));
     assert_eq!(frame.to_string(), "1001 (bye\\n)", "a log line stays one line");
+    assert_eq!(CloseFrame::from(CloseCode::GOING_AWAY).to_string(), "1001");
     assert_eq!(CloseFrame::empty().to_string(), "no code");
     assert_eq!((CloseFrame::empty().code(), CloseFrame::empty().reason()), (None, ""));
 }

@@ -57,6 +57,53 @@ fn a_rejection_is_written_as_http_has_it() {
 }
 
 #[test]
+fn rfc_9110_section_15_the_statuses_of_a_handshake_have_their_reasons() {
+    for (code, reason) in [
+        (200, "OK"),
+        (204, "No Content"),
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (503, "Service Unavailable"),
+        (505, "HTTP Version Not Supported"),
+    ] {
+        let (mut server, _) = asked(GOOD);
+        let status = Status::new(code).unwrap();
+        server.reject(START, Response::new(status));
+        let answer = Answer::parse(&take_output(&mut server));
+        assert_eq!(answer.status, format!("HTTP/1.1 {code} {reason}"));
+        assert_eq!(status.to_string(), code.to_string());
+    }
+}
+
+/// RFC 9112 §3.2.4.
+#[test]
+fn an_asterisk_is_the_target_of_options_and_of_nothing_else() {
+    let plain = |line: &str| {
+        but("GET /chat?room=1&x=?/", line).replacen("Upgrade: websocket\r\nConnection: Upgrade\r\n", "", 1)
+    };
+    let (_, request) = asked(&plain("OPTIONS *"));
+    assert_eq!((request.method(), request.target(), request.is_upgrade()), ("OPTIONS", "*", false));
+    for line in ["GET *", "OPTIONS chat", "OPTIONS **"] {
+        let record = at_every_split(server, plain(line).as_bytes());
+        assert_eq!(record.end.cause(), &Cause::Refused(Refusal::Malformed), "{line}");
+    }
+}
+
+#[test]
 fn a_rejection_with_204_or_304_has_no_body_and_204_no_length() {
     // RFC 9110 §8.6, §15.3.5, §15.4.5.
     for code in [204, 304] {

@@ -115,6 +115,22 @@ fn section_4_2_1_an_absolute_target_contains_the_resource_name() {
     }
 }
 
+/// Else a link in a query would pass for the host, whose page may connect.
+#[test]
+fn section_4_2_1_a_url_in_the_query_is_no_absolute_target() {
+    let (_, request) = asked(&but("/chat?room=1&x=?/", "/go?to=http://other.example/"));
+    assert_eq!((request.path(), request.query()), ("/go", Some("to=http://other.example/")));
+    assert_eq!(request.host(), Some("example.com"));
+}
+
+#[test]
+fn requests_are_equal_if_their_heads_are() {
+    let request = asked(GOOD).1;
+    assert_eq!(request, asked(GOOD).1);
+    assert_ne!(request, asked(&but("room=1", "room=2")).1);
+    assert_ne!(request, asked(&with("X: y")).1);
+}
+
 #[test]
 fn a_request_that_is_printed_keeps_its_headers_secret() {
     let secrets = "Cookie: session=s3cret\r\nAuthorization: Bearer s3cret";

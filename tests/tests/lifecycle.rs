@@ -61,9 +61,10 @@ fn a_connection_lives_from_the_request_to_a_clean_end_4_to_7() {
 fn an_established_connection_is_open_at_once_and_knows_what_was_agreed() {
     for role in ROLES {
         let endpoint = if role == Role::Client { Endpoint::Client(SEED) } else { Endpoint::Server };
-        let mut connection = Connection::established(endpoint, &Config::new(), Agreed::new(), START);
+        let agreed = Agreed::new().with_subprotocol("chat");
+        let mut connection = Connection::established(endpoint, &Config::new(), agreed, START);
         assert_eq!((connection.role(), connection.state()), (role, State::Open));
-        assert_eq!(connection.agreed(), Some(&Agreed::new()));
+        assert_eq!(connection.agreed().and_then(Agreed::subprotocol), Some("chat"));
         assert!(connection.transmit().is_empty() && connection.wants_read());
         assert_eq!(connection.can_send(), Ok(()));
         connection.send("x").unwrap();

@@ -323,6 +323,20 @@ fn messages_wait_behind_fragments_that_wait_and_control_frames_pass() {
     }
 }
 
+#[test]
+fn a_control_frame_passes_fragments_that_wait_wherever_its_header_is_cut() {
+    for role in ROLES {
+        let ping = wire::frame(role, wire::PING, "p");
+        for cut in 0..=ping.len() {
+            let mut connection = with_fragments_waiting(role);
+            let (first, second) = ping.split_at(cut);
+            let mut events = receive(&mut connection, START, first).0;
+            events.extend(receive(&mut connection, START, second).0);
+            assert_eq!(events, [Event::Ping(b"p".into())], "cut at {cut}");
+        }
+    }
+}
+
 /// `receive` says that it cannot go on by leaving input: if it leaves none, everything that came has been handed out.
 #[test]
 fn an_empty_message_that_waits_behind_fragments_is_handed_out_when_they_are_written() {

@@ -16,6 +16,18 @@ fn frames_of(connection: &mut Connection) -> Vec<(u8, Vec<u8>)> {
 }
 
 #[test]
+fn a_message_is_empty_if_it_has_no_bytes() {
+    for (message, len) in [
+        (Message::text(""), 0),
+        (Message::binary(&b""[..]), 0),
+        (Message::text("é"), 2),
+        (Message::binary(&b"\0"[..]), 1),
+    ] {
+        assert_eq!((message.is_empty(), message.len()), (len == 0, len));
+    }
+}
+
+#[test]
 fn section_6_1_a_message_is_sent_from_whatever_holds_it() {
     for role in ROLES {
         let mut connection = open(role, &Config::new());

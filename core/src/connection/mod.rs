@@ -515,9 +515,6 @@ impl Connection {
         if let (None, Some(codec)) = (&self.outgoing, codec::Codec::of(&mut self.extras)) {
             codec.release_memory();
         }
-        if !self.decoder.is_fragmented() && self.inbound.frame.is_none() {
-            self.inbound.message.clear();
-        }
     }
 
     fn open(&mut self, agreed: Agreed, now: Instant) {

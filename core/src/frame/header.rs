@@ -265,3 +265,28 @@ impl Deref for HeaderBytes {
         &self.bytes[..usize::from(self.len)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_was_encoded_is_decoded_once_it_is_all_there() {
+        for opcode in [Opcode::Continuation, Opcode::Text, Opcode::Binary] {
+            for len in [0, 125, 126, 65_535, 65_536, (1 << 63) - 1] {
+                for mask in [None, Some([1, 2, 3, 4])] {
+                    for bits in 0..16 {
+                        let [fin, rsv1, rsv2, rsv3] = [8, 4, 2, 1].map(|bit| bits & bit != 0);
+                        let header = Header { fin, rsv1, rsv2, rsv3, opcode, mask, len };
+                        let bytes = header.encode();
+                        for end in 0..bytes.len() {
+                            assert_eq!(Header::decode(&bytes[..end]), Ok(None), "{header:?} up to {end}");
+                        }
+                        assert_eq!(Header::decode(&bytes), Ok(Some((header, bytes.len()))));
+                    }
+                }
+            }
+        }
+        assert_eq!(Header::decode(&[0x83]), Err(ProtocolError::ReservedOpcode(3)));
+    }
+}

@@ -284,3 +284,47 @@ fn room(len: usize, capacity: usize, coming: usize, declared: u64, ceiling: u64)
     let target = ceiling.min(doubled.max(declared.min(AHEAD)));
     target.max(needed) - len
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Role};
+
+    /// 1000 bytes that end three bytes into a character, and the 1003 behind them.
+    fn cut_within_a_character() -> (Vec<u8>, Vec<u8>) {
+        let text = ["x".repeat(997), "😀".into(), "x".repeat(1002)].concat();
+        let (first, second) = text.as_bytes().split_at(1000);
+        (first.into(), second.into())
+    }
+
+    fn capacity(message: &Message<'_>) -> usize {
+        let Message::Text(Cow::Owned(text)) = message else { panic!("not put together: {message:?}") };
+        text.capacity()
+    }
+
+    #[test]
+    fn a_text_in_fragments_that_cut_a_character_takes_no_more_memory_than_it_has_bytes() {
+        let (first, second) = cut_within_a_character();
+        let mut stream = [&[0x01, 126, 0x03, 0xE8][..], &first, &[0x80, 126, 0x03, 0xEB], &second].concat();
+        let options = Config::new().max_message(2003).options;
+        let (mut input, mut decoder, mut assembly) =
+            (Input::new(&mut stream), Decoder::new(Role::Client), Assembly::new());
+        assembly.begin(Kind::Text, Delivery::Whole);
+        while let Some(header) = decoder.header(&mut input).unwrap() {
+            assembly.frame(header.len, header.fin, &options).unwrap();
+            assembly.take(&mut decoder, &mut input).unwrap();
+        }
+        assert_eq!(capacity(&assembly.finish().unwrap()), 2003);
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn a_compressed_text_that_is_cut_within_a_character_takes_no_more_memory_than_its_limit() {
+        let (first, second) = cut_within_a_character();
+        let mut assembly = Assembly::new();
+        assembly.begin(Kind::Text, Delivery::Whole);
+        assembly.append(&first, 2003).unwrap();
+        assembly.append(&second, 2003).unwrap();
+        assert_eq!(capacity(&assembly.finish().unwrap()), 2003);
+    }
+}

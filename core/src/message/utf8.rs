@@ -60,7 +60,6 @@ impl Validator {
             if !may_follow(prefix, byte) {
                 return Err(InvalidUtf8 { valid_up_to: start });
             }
-            start += 1;
             let mut character = [0; 4];
             character[..prefix.len()].copy_from_slice(prefix);
             character[prefix.len()] = byte;
@@ -68,13 +67,13 @@ impl Validator {
             if len == width(self.carry[0]) {
                 self.carried = 0;
                 // Every byte was checked above; the standard library's word makes it a `&str`.
-                let character = core::str::from_utf8(&character[..len])
-                    .map_err(|_| InvalidUtf8 { valid_up_to: start - 1 })?;
-                run(character);
+                run(core::str::from_utf8(&character[..len])
+                    .map_err(|_| InvalidUtf8 { valid_up_to: start })?);
             } else {
                 self.carry[usize::from(self.carried)] = byte;
                 self.carried += 1;
             }
+            start += 1;
         }
 
         let rest = &piece[start..];
@@ -84,8 +83,8 @@ impl Validator {
             None => return Err(InvalidUtf8 { valid_up_to: start + first_impossible(rest) }),
         }
         for (i, &byte) in tail.iter().enumerate() {
-            let possible = if i == 0 { width(byte) > 1 } else { may_follow(&tail[..i], byte) };
-            if !possible {
+            // The first one begins a character, or it would not be in the tail.
+            if i > 0 && !may_follow(&tail[..i], byte) {
                 return Err(InvalidUtf8 { valid_up_to: start + whole.len() + i });
             }
             self.carry[i] = byte;
@@ -127,10 +126,9 @@ fn unfinished(bytes: &[u8]) -> usize {
     0
 }
 
-/// The length of the character that `lead` begins, 0 if none does.
+/// The length of the character that `lead` begins, 0 if that is not one of several bytes.
 const fn width(lead: u8) -> usize {
     match lead {
-        0x00..=0x7F => 1,
         0xC2..=0xDF => 2,
         0xE0..=0xEF => 3,
         0xF0..=0xF4 => 4,
