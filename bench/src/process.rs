@@ -107,6 +107,11 @@ impl Process {
         Ok(fs::read_dir(format!("/proc/{}/task", self.id()))?)
     }
 
+    /// Open files and sockets.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
+    }
+
     /// Bytes of memory.
     pub fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;

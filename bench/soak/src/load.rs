@@ -204,8 +204,16 @@ struct Talk<'l> {
     socket: WebSocket<TcpStream>,
     /// Sequence number.
     next: u32,
-    /// What has not come back: the sequence numbers, and when they were sent.
-    sent: VecDeque<(u32, Instant)>,
+    /// What has not come back.
+    sent: VecDeque<Sent>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    sequence: u32,
+    at: Instant,
+    /// Something that was sent later has come back.
+    overtaken: bool,
 }
 
 impl Talk<'_> {
@@ -237,10 +245,12 @@ impl Talk<'_> {
                         return self.leave(end).await;
                     }
                     self.send(due, rng).await;
+                    due += interval;
                     // What should have been sent meanwhile is not made up for.
-                    let missed = (now - due).div_duration_f64(interval).floor();
-                    self.load.tally().counts.skipped += missed as u64;
-                    due += interval.mul_f64(missed + 1.0);
+                    while due <= now {
+                        self.load.tally().counts.skipped += 1;
+                        due += interval;
+                    }
                     Sleep::reset(alarm.as_mut(), due.min(leave));
                 }
             }
@@ -254,7 +264,7 @@ impl Talk<'_> {
         }
         let now = Instant::now();
         let message = message::make(self.number, self.next, rng);
-        self.sent.push_back((self.next, now));
+        self.sent.push_back(Sent { sequence: self.next, at: now, overtaken: false });
         self.next += 1;
         self.load.tally().sent(now - due);
         // There is room for it; `recv` writes it, and has the error if there is one.
@@ -268,22 +278,17 @@ impl Talk<'_> {
             let what = || format!("connection {}: {} bytes that were not sent", self.number, message.len());
             return complain(&mut faults.corrupted, what);
         };
-        match self.sent.iter().position(|(sent, _)| *sent == sequence) {
-            Some(0) => {
-                let (_, at) = self.sent.pop_front().unwrap_or((sequence, Instant::now()));
-                tally.echoed(at.elapsed());
-            }
-            Some(index) => {
-                self.sent.remove(index);
-                complain(&mut faults.reordered, || {
-                    format!("connection {}: {sequence} is early", self.number)
-                });
-            }
-            None => {
-                complain(&mut faults.unasked, || {
-                    format!("connection {}: {sequence} is there twice", self.number)
-                });
-            }
+        let Some(index) = self.sent.iter().position(|sent| sent.sequence == sequence) else {
+            let what = || format!("connection {}: message {sequence}, which is not awaited", self.number);
+            return complain(&mut faults.unasked, what);
+        };
+        let sent = self.sent.remove(index);
+        self.sent.range_mut(..index).for_each(|sent| sent.overtaken = true);
+        match sent {
+            Some(Sent { overtaken: false, at, .. }) => tally.echoed(at.elapsed()),
+            _ => complain(&mut faults.reordered, || {
+                format!("connection {}: message {sequence} behind later ones", self.number)
+            }),
         }
     }
 
@@ -331,9 +336,10 @@ impl Talk<'_> {
         if !disconnect.is_some_and(Disconnect::is_clean) {
             complain(&mut faults.unclean, || format!("connection {}: {disconnect:?}", self.number));
         }
-        if !self.sent.is_empty() {
-            complain(&mut faults.lost, || format!("connection {}: {:?}", self.number, self.sent));
-            faults.lost += self.sent.len() as u64 - 1;
+        for sent in self.sent {
+            complain(&mut faults.lost, || {
+                format!("connection {}: message {} is lost", self.number, sent.sequence)
+            });
         }
     }
 

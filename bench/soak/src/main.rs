@@ -79,6 +79,7 @@ fn main() -> Result<ExitCode> {
 /// Starts the server, lets the connections talk, and looks at both every second.
 fn run(plan: Plan) -> Result<Run> {
     let mut server = Process::start_anywhere(Command::new(std::env::current_exe()?).arg("--as-server"))?;
+    let descriptors = server.descriptors()?;
     let load = Arc::new(Load::new(server.address, plan)?);
     let talking = thread::spawn({
         let load = Arc::clone(&load);
@@ -108,8 +109,9 @@ fn run(plan: Plan) -> Result<Run> {
     }
     talking.join().map_err(|_| "the load panicked")??;
     let (open, close) = open.zip(close).ok_or("it was too short")?;
-    let counts = load.tally().counts;
-    Ok(Run { timeline, open, judged: open + (close - open) / 6.0, close, counts, end: settled(&mut server)? })
+    let (judged, counts, end) = (open + (close - open) / 6.0, load.tally().counts, settled(&mut server)?);
+    let descriptors = server.descriptors()?.saturating_sub(descriptors);
+    Ok(Run { timeline, open, judged, close, counts, end, descriptors })
 }
 
 /// Once nobody is there any more.

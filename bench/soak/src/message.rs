@@ -27,8 +27,9 @@ static BINARY: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 /// A message, text and binary in turn, of any length up to [`MAX`], short ones more often.
 pub fn make(connection: u32, sequence: u32, rng: &mut fastrand::Rng) -> Message<'static> {
-    let min = if sequence == 0 { FIRST } else { MIN } as f64;
-    let len = (min * (MAX as f64 / min).powf(rng.f64().powi(2))) as usize - HEAD;
+    let min = if sequence == 0 { FIRST } else { MIN };
+    let doublings = 1 + rng.u32(..10).min(rng.u32(..10));
+    let len = rng.usize(min..=(min << doublings).min(MAX)) - HEAD;
     match kind(sequence) {
         Kind::Text => {
             let begin = boundary(rng.usize(..TEXT.len() - len));

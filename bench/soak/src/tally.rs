@@ -80,20 +80,20 @@ pub struct Tally {
     pub counts: Counts,
     /// In microseconds, from sending to receiving.
     latency: Histogram<u64>,
-    /// How much later than it was due a message was sent.
-    late: Duration,
+    /// By how much the load was behind: how much later than it was due a message was sent.
+    behind: Duration,
 }
 
 impl Tally {
     pub fn new() -> Result<Self> {
         // Three digits that count, up to ten minutes.
         let latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
-        Ok(Self { counts: Counts::default(), latency, late: Duration::ZERO })
+        Ok(Self { counts: Counts::default(), latency, behind: Duration::ZERO })
     }
 
-    pub fn sent(&mut self, late: Duration) {
+    pub fn sent(&mut self, behind: Duration) {
         self.counts.sent += 1;
-        self.late = self.late.max(late);
+        self.behind = self.behind.max(behind);
     }
 
     pub fn echoed(&mut self, after: Duration) {
@@ -105,14 +105,14 @@ impl Tally {
     pub fn take(&mut self) -> Self {
         let taken = self.clone();
         self.latency.reset();
-        self.late = Duration::ZERO;
+        self.behind = Duration::ZERO;
         taken
     }
 
     /// Adds what came after it.
     pub fn add(&mut self, later: &Self) -> Result<()> {
         self.counts = later.counts;
-        self.late = self.late.max(later.late);
+        self.behind = self.behind.max(later.behind);
         Ok(self.latency.add(&later.latency)?)
     }
 
@@ -122,7 +122,7 @@ impl Tally {
     }
 
     /// Milliseconds.
-    pub fn late(&self) -> f64 {
-        self.late.as_secs_f64() * 1e3
+    pub fn behind(&self) -> f64 {
+        self.behind.as_secs_f64() * 1e3
     }
 }

@@ -119,7 +119,7 @@ impl Timeline {
         writeln!(
             file,
             "seconds,resident bytes,heap bytes,connections,connections ended,keepalives answered,faults,\
-             sent/s,echoed/s,p50 ms,p99 ms,p99.9 ms,longest ms,latest ms"
+             sent/s,echoed/s,p50 ms,p99 ms,p99.9 ms,longest ms,behind ms"
         )?;
         for row in &self.rows {
             let Row { at, resident, heap, server, tally, sent, echoed } = row;
@@ -133,7 +133,7 @@ impl Timeline {
                  {p50:.2},{p99:.2},{p999:.2},{longest:.2},{:.2}",
                 server.connections,
                 server.pongs,
-                tally.late(),
+                tally.behind(),
             )?;
         }
         Ok(file.flush()?)
