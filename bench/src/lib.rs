@@ -6,9 +6,13 @@ pub mod codecs;
 pub mod connection;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod process;
 pub mod records;
 pub mod rounds;
 pub mod wire;
+
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// Where a contestant puts what it made. Nothing is copied on the way.
 pub type Sink<'s> = &'s mut dyn FnMut(&[u8]);

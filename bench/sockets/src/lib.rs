@@ -9,10 +9,8 @@ pub mod hostile;
 pub mod instructions;
 pub mod load;
 pub mod message;
-pub mod process;
 pub mod rounds;
 pub mod scale;
 pub mod servers;
 
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
-pub type Result<T> = std::result::Result<T, Error>;
+pub use sansocket_bench::{Error, Result, process};

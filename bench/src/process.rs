@@ -1,7 +1,7 @@
-//! Servers and clients as processes of their own, each on one core.
+//! Servers and clients as processes of their own, each on one core if that is asked for.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -47,9 +47,17 @@ impl Process {
     /// Starts it on a core, and goes on on the other.
     pub fn start(command: &mut Command, core: usize) -> Result<Self> {
         pin(core)?;
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let child = spawn(command);
         pin(if core == MEASURED { OTHER } else { MEASURED })?;
-        let mut child = child?;
+        Self::of(child?)
+    }
+
+    /// Starts it where the system puts it.
+    pub fn start_anywhere(command: &mut Command) -> Result<Self> {
+        Self::of(spawn(command)?)
+    }
+
+    fn of(mut child: Child) -> Result<Self> {
         let input = child.stdin.take().ok_or("it is piped")?;
         let mut output = BufReader::new(child.stdout.take().ok_or("it is piped")?);
         let line = read_line(&mut output)?;
@@ -113,6 +121,11 @@ impl Process {
         Ok(())
     }
 
+    /// Open files and sockets.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
+    }
+
     /// Bytes of memory.
     pub fn resident(&self) -> Result<f64> {
         self.status("VmRSS:")
@@ -157,6 +170,10 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
 }
 
 fn read_line(output: &mut impl BufRead) -> Result<String> {
