@@ -1,7 +1,7 @@
 //! RFC 6455 §5.4, §6.1: messages out, whole and in pieces. How they are written is in `output_6_1.rs`.
 
+use core::error::Error as _;
 use std::borrow::Cow;
-use std::error::Error as _;
 
 use sansocket::{CloseCode, Config, Connection, Kind, Message, Prepared, SendError, State};
 use sansocket_tests::{ROLES, START, asking, open, receive, take_output, wire};
