@@ -12,6 +12,11 @@ use sansocket::deflate;
 /// One read takes in up to this: many small messages, or one of 64 KiB with its header.
 pub(crate) const READ: usize = 64 * 1024 + 64;
 
+/// A block to read into has this much more, so that what is read can begin [where it is best](front).
+pub(crate) const PAGE: usize = 4096;
+
+const BLOCK: usize = READ + PAGE;
+
 /// A thread keeps so much of what is read into.
 const MAX_READ: usize = 4 * 1024 * 1024;
 
@@ -45,11 +50,19 @@ fn with<R>(work: impl FnOnce(&mut Pool) -> R) -> Option<R> {
 
 /// A block to read into. What it has in it is of no meaning.
 pub(crate) fn take_read() -> Box<[u8]> {
-    with(|pool| pool.read.pop()).flatten().unwrap_or_else(|| vec![0; READ].into_boxed_slice())
+    with(|pool| pool.read.pop()).flatten().unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice())
 }
 
-/// One of `wanted` bytes or more if there is one, else of `least`.
+/// Where in a block to begin: in the middle of a page. Operating systems copy by `rep movsb`, which takes AMD's processors
+/// up to sixteen times as long if the target lies less than 16 bytes further on in its page than the source does in its
+/// own; and theirs begins near a page's beginning, as an allocator's long blocks do.
+pub(crate) fn front(block: &[u8]) -> usize {
+    (PAGE / 2).wrapping_sub(block.as_ptr().addr()) % PAGE
+}
+
+/// One of `wanted` bytes or more if there is one, else of `least`, from its front on.
 pub(crate) fn take_long_read(wanted: usize, least: usize) -> Box<[u8]> {
+    let [wanted, least] = [wanted, least].map(|len| len.saturating_add(PAGE));
     with(|pool| {
         let of = |len| pool.read.iter().rposition(|block| block.len() >= len);
         let index = of(wanted).or_else(|| of(least))?;
@@ -63,7 +76,7 @@ pub(crate) fn take_long_read(wanted: usize, least: usize) -> Box<[u8]> {
 pub(crate) fn give_read(block: Box<[u8]>) {
     with(|pool| {
         let has_room = || pool.read.iter().map(|block| block.len()).sum::<usize>() + block.len() <= MAX_READ;
-        if block.len() >= READ && (pool.read.is_empty() || pool.read.len() < KEEP && has_room()) {
+        if block.len() >= BLOCK && (pool.read.is_empty() || pool.read.len() < KEEP && has_room()) {
             pool.read.push(block);
         }
     });

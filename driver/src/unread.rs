@@ -1,6 +1,6 @@
 //! Bytes that were read and not taken.
 
-use crate::pool::{self, READ};
+use crate::pool::{self, PAGE, READ, front};
 
 /// A block that is read into, and what of it has not been taken.
 #[derive(Debug, Default)]
@@ -43,7 +43,10 @@ impl Unread {
     /// Room to read into, behind what is there.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.is_empty() {
-            return &mut self.block.get_or_insert_with(pool::take_read)[..READ];
+            let block = self.block.get_or_insert_with(pool::take_read);
+            self.start = front(block);
+            self.end = self.start;
+            return &mut block[self.start..][..READ];
         }
         let most = self.missing.max(READ);
         self.make_room();
@@ -64,7 +67,7 @@ impl Unread {
         if len <= READ / 2
             && let Some(block) = self.block.take_if(|block| block.len() > len)
         {
-            self.move_to(block[self.start..self.end].into());
+            (self.block, self.start, self.end) = (Some(block[self.start..self.end].into()), 0, len);
             pool::give_read(block);
         }
     }
@@ -86,26 +89,23 @@ impl Unread {
     fn make_room(&mut self) {
         let len = self.len();
         let whole = len.saturating_add(self.missing);
-        let room = self.block.as_ref().map_or(0, |block| block.len() - len);
+        let room = self.block.as_ref().map_or(0, |block| block.len().saturating_sub(PAGE + len));
         if room < self.missing.min(READ / 2) {
             let least = whole.min(len.saturating_mul(2)).max(READ);
             let mut longer = pool::take_long_read(whole, least);
-            longer[..len].copy_from_slice(self.bytes());
-            if let Some(block) = self.block.take() {
+            let start = front(&longer);
+            longer[start..start + len].copy_from_slice(self.bytes());
+            if let Some(block) = self.block.replace(longer) {
                 pool::give_read(block);
             }
-            self.move_to(longer);
+            (self.start, self.end) = (start, start + len);
         } else if let Some(block) = &mut self.block
             && block.len() - self.end < self.missing.max(READ / 2).min(room)
         {
-            block.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, len);
+            let start = front(block);
+            block.copy_within(self.start..self.end, start);
+            (self.start, self.end) = (start, start + len);
         }
-    }
-
-    fn move_to(&mut self, block: Box<[u8]>) {
-        let len = self.len();
-        (self.block, self.start, self.end) = (Some(block), 0, len);
     }
 }
 
@@ -121,5 +121,36 @@ impl Drop for Unread {
         if let Some(block) = self.block.take() {
             pool::give_read(block);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(bytes: &[u8]) -> usize {
+        bytes.as_ptr().addr() % PAGE
+    }
+
+    #[test]
+    fn what_is_read_begins_in_the_middle_of_a_page_and_so_it_does_when_it_has_moved() {
+        let mut unread = Unread::default();
+        let mut len = 0;
+        for missing in [3 << 20, 2 << 20, 1 << 20] {
+            let space = unread.space();
+            assert_eq!(place(space), (PAGE / 2 + len) % PAGE);
+            let read = space.len();
+            assert!(read >= READ / 2, "{read}");
+            space.fill(7);
+            unread.filled(read);
+            len += read;
+            unread.keep_last(len, missing);
+            assert_eq!(place(unread.bytes()), PAGE / 2);
+        }
+        unread.keep_last(10, 20);
+        unread.shrink();
+        assert_eq!(unread.bytes(), [7; 10]);
+        let _ = unread.space();
+        assert_eq!((place(unread.bytes()), unread.len()), (PAGE / 2, 10));
     }
 }
