@@ -7,7 +7,7 @@
 //! Prints Markdown, and writes one SVG per family into the directory. A file has the header
 //! `family,cell,contestant,metric,round,value`. Values of the same family, cell, metric and round were measured side by
 //! side. The metric `note` says in words why a contestant is missing, in a cell or, if that is empty, in all of the
-//! family. Of rates, whose metric has a `/`, more is better, of all others less.
+//! family. Of rates by the second, as `messages/s`, more is better, of all others less.
 //!
 //! Contestants that begin with `sansocket` are ours; `limit`, `bare` and those that begin with `raw` are baselines, the
 //! others peers.

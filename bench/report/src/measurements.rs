@@ -132,8 +132,9 @@ impl Table {
         self.notes.iter().position(is_here)
     }
 
+    /// Of what is by the second; `ns/B` is not.
     pub fn more_is_better(&self) -> bool {
-        self.metric.contains('/')
+        self.metric.contains('/') && self.metric.ends_with('s')
     }
 
     pub fn ours(&self) -> impl Iterator<Item = &str> {

@@ -8,6 +8,9 @@ use crate::statistics::{Estimate, median, ratio};
 /// How far from a baseline is worth a line.
 const FAR: f64 = 1.3;
 
+/// So many of those that are ahead in a cell are named below a table. All are in it.
+const NAMED: usize = 3;
+
 /// How each family went.
 pub fn summary(measurements: &Measurements) -> String {
     let mut out =
@@ -39,39 +42,11 @@ pub fn markdown(table: &Table) -> String {
 fn write(out: &mut String, table: &Table) -> fmt::Result {
     let direction = if table.more_is_better() { "; more is better" } else { "" };
     writeln!(out, "**{}**{direction}; in brackets compared to the fastest peer\n", table.metric)?;
-    let mut heads = vec![String::new()];
-    for ours in table.ours() {
-        heads.push(ours.into());
-        heads.push("÷ fastest peer".into());
-        heads.extend(table.baselines().map(|baseline| format!("÷ {baseline}")));
-    }
-    heads.extend(table.baselines().chain(table.peers()).map(String::from));
-    writeln!(out, "| {} |", heads.join(" | "))?;
-    writeln!(out, "|---|{}", "--:|".repeat(heads.len() - 1))?;
-    for cell in &table.cells {
-        write!(out, "| {cell}")?;
-        let fastest = fastest(table, cell);
-        for ours in table.ours() {
-            let samples = table.samples(cell, ours);
-            let is_won =
-                samples.is_some() && fastest.is_some() && self::cell(table, cell, ours).lost.is_empty();
-            let mark = if is_won { "**" } else { "" };
-            write!(out, " | {mark}{}{mark}", value(table, cell, ours))?;
-            let others = std::iter::once(fastest)
-                .chain(table.baselines().map(|baseline| table.samples(cell, baseline)))
-                .map(|other| samples.zip(other).and_then(|(ours, other)| ratio(ours, other)));
-            for ratio in others {
-                write!(out, " | {}", ratio.map_or("–".into(), show))?;
-            }
-        }
-        for other in table.baselines().chain(table.peers()) {
-            write!(out, " | {}", value(table, cell, other))?;
-            let samples = table.samples(cell, other).zip(fastest);
-            if let Some(ratio) = samples.and_then(|(samples, fastest)| ratio(samples, fastest)) {
-                write!(out, " ({:.2})", ratio.median)?;
-            }
-        }
-        writeln!(out, " |")?;
+    // Of many surfaces, side by side, nobody could read the rows.
+    if table.ours().count() > 1 {
+        write_rows(out, table)?
+    } else {
+        write_columns(out, table)?
     }
     for (index, note) in table.notes.iter().enumerate() {
         writeln!(out, "\n{}) {}", index + 1, note.text)?;
@@ -80,6 +55,96 @@ fn write(out: &mut String, table: &Table) -> fmt::Result {
         write_lost(out, table, ours)?;
     }
     Ok(())
+}
+
+/// A row for each cell.
+fn write_columns(out: &mut String, table: &Table) -> fmt::Result {
+    let mut heads = vec![String::new()];
+    for ours in table.ours() {
+        heads.push(ours.into());
+        heads.extend(comparisons(table));
+    }
+    heads.extend(table.baselines().chain(table.peers()).map(String::from));
+    head(out, &heads)?;
+    for cell in &table.cells {
+        write!(out, "| {cell}")?;
+        for ours in table.ours() {
+            write!(out, " | {}", our_value(table, cell, ours))?;
+            for ratio in ratios(table, cell, ours) {
+                write!(out, " | {ratio}")?;
+            }
+        }
+        for other in table.baselines().chain(table.peers()) {
+            write!(out, " | {}", other_value(table, cell, other))?;
+        }
+        writeln!(out, " |")?;
+    }
+    Ok(())
+}
+
+/// A row for each contestant, and then one for each of our surfaces and what it is compared to.
+fn write_rows(out: &mut String, table: &Table) -> fmt::Result {
+    let heads: Vec<String> = std::iter::once(String::new()).chain(table.cells.iter().cloned()).collect();
+    head(out, &heads)?;
+    for ours in table.ours() {
+        let values = table.cells.iter().map(|cell| our_value(table, cell, ours));
+        row(out, ours, values)?;
+    }
+    for other in table.baselines().chain(table.peers()) {
+        let values = table.cells.iter().map(|cell| other_value(table, cell, other));
+        row(out, other, values)?;
+    }
+    writeln!(out)?;
+    head(out, &heads)?;
+    for (index, comparison) in comparisons(table).iter().enumerate() {
+        for ours in table.ours() {
+            let values = table.cells.iter().map(|cell| ratios(table, cell, ours).swap_remove(index));
+            row(out, &format!("{ours} {comparison}"), values)?;
+        }
+    }
+    Ok(())
+}
+
+fn head(out: &mut String, heads: &[String]) -> fmt::Result {
+    writeln!(out, "| {} |\n|---|{}", heads.join(" | "), "--:|".repeat(heads.len() - 1))
+}
+
+fn row(out: &mut String, name: &str, values: impl Iterator<Item = String>) -> fmt::Result {
+    writeln!(out, "| {name} | {} |", values.collect::<Vec<_>>().join(" | "))
+}
+
+/// What ours are compared to.
+fn comparisons(table: &Table) -> Vec<String> {
+    let fastest = table.peers().next().map(|_| "÷ fastest peer".to_owned());
+    fastest.into_iter().chain(table.baselines().map(|baseline| format!("÷ {baseline}"))).collect()
+}
+
+/// Those of a cell, in the order of [`comparisons`].
+fn ratios(table: &Table, cell: &str, ours: &str) -> Vec<String> {
+    let samples = table.samples(cell, ours);
+    let fastest = table.peers().next().map(|_| fastest(table, cell));
+    let others = table.baselines().map(|baseline| table.samples(cell, baseline));
+    let ratios = fastest.into_iter().chain(others);
+    let ratios = ratios.map(|other| samples.zip(other).and_then(|(ours, other)| ratio(ours, other)));
+    ratios.map(|ratio| ratio.map_or("–".into(), show)).collect()
+}
+
+/// In bold if no peer is ahead.
+fn our_value(table: &Table, cell: &str, ours: &str) -> String {
+    let is_won = table.samples(cell, ours).is_some()
+        && fastest(table, cell).is_some()
+        && self::cell(table, cell, ours).lost.is_empty();
+    let mark = if is_won { "**" } else { "" };
+    format!("{mark}{}{mark}", value(table, cell, ours))
+}
+
+fn other_value(table: &Table, cell: &str, other: &str) -> String {
+    let value = value(table, cell, other);
+    let samples = table.samples(cell, other).zip(fastest(table, cell));
+    match samples.and_then(|(samples, fastest)| ratio(samples, fastest)) {
+        Some(ratio) => format!("{value} ({:.2})", ratio.median),
+        None => value,
+    }
 }
 
 fn write_lost(out: &mut String, table: &Table, ours: &str) -> fmt::Result {
@@ -91,13 +156,17 @@ fn write_lost(out: &mut String, table: &Table, ours: &str) -> fmt::Result {
             if cells.iter().all(|cell| cell.lost.is_empty()) { " none." } else { "" }
         )?;
         for cell in cells.iter().filter(|cell| !cell.lost.is_empty()) {
-            let by = cell.lost.iter().map(|(peer, by)| {
+            let mut by: Vec<String> = Vec::new();
+            for (peer, ratio) in cell.lost.iter().take(NAMED) {
                 // 1 may be the true ratio.
-                let unsure =
-                    if by.interval.is_some_and(|(low, _)| low <= 1.0) { ", not for sure" } else { "" };
-                format!("{} × {peer}{unsure}", show(*by))
-            });
-            writeln!(out, "- {}: {}", cell.name, by.collect::<Vec<_>>().join("; "))?;
+                let is_unsure = ratio.interval.is_some_and(|(low, _)| low <= 1.0);
+                let unsure = if is_unsure { ", not for sure" } else { "" };
+                by.push(format!("{} × {peer}{unsure}", show(*ratio)));
+            }
+            if cell.lost.len() > NAMED {
+                by.push(format!("{} more by less", cell.lost.len() - NAMED));
+            }
+            writeln!(out, "- {}: {}", cell.name, by.join("; "))?;
         }
     }
     for baseline in table.baselines() {
@@ -108,7 +177,7 @@ fn write_lost(out: &mut String, table: &Table, ours: &str) -> fmt::Result {
             .map(|(cell, by)| format!("{cell} ({:.2})", by.median))
             .collect();
         if !far.is_empty() {
-            writeln!(out, "\nMore than {FAR} × {baseline}: {}.", far.join(", "))?;
+            writeln!(out, "\nMore than {FAR} × {baseline} by {ours}: {}.", far.join(", "))?;
         }
     }
     Ok(())
@@ -208,7 +277,7 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("Not won by sansocket:\n\n- 1 KiB: 1.50 × a 1.0\n"), "{shown}");
-        assert!(shown.contains("More than 1.3 × limit: 16 B (2.50)."), "{shown}");
+        assert!(shown.contains("More than 1.3 × limit by sansocket: 16 B (2.50)."), "{shown}");
     }
 
     #[test]
@@ -216,6 +285,40 @@ mod tests {
         let shown = shown("f,c,sansocket,messages/s,0,200\nf,c,a,messages/s,0,100\nf,c,b,messages/s,0,400\n");
         assert!(shown.contains("| c | 200 | 0.50 | 100 (0.25) | 400 (1.00) |"), "{shown}");
         assert!(shown.contains("- c: 2.00 × b\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_by_the_second_is_a_rate_and_what_is_by_the_byte_a_cost() {
+        let shown = shown("f,c,sansocket,ns/B,0,200\nf,c,a,ns/B,0,100\n");
+        assert!(!shown.contains("more is better"), "{shown}");
+        assert!(shown.contains("- c: 2.00 × a\n"), "{shown}");
+    }
+
+    #[test]
+    fn of_several_surfaces_each_has_a_row_and_another_of_ratios() {
+        let shown = shown(
+            "f,c,sansocket,ns,0,20\nf,c,sansocket feed,ns,0,50\nf,c,raw,ns,0,10\nf,c,a,ns,0,40\n\
+             f,d,sansocket,ns,0,30\nf,d,raw,ns,0,30\nf,d,a,ns,0,60\n",
+        );
+        for row in [
+            "| sansocket | **20.0** | **30.0** |",
+            "| sansocket feed | 50.0 | – |",
+            "| raw | 10.0 (0.25) | 30.0 (0.50) |",
+            "| a | 40.0 (1.00) | 60.0 (1.00) |",
+            "| sansocket ÷ fastest peer | 0.50 | 0.50 |",
+            "| sansocket feed ÷ fastest peer | 1.25 | – |",
+            "| sansocket ÷ raw | 2.00 | 1.00 |",
+        ] {
+            assert!(shown.contains(row), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_three_that_are_farthest_ahead_are_named() {
+        let shown = shown(
+            "f,c,sansocket,ns,0,20\nf,c,a,ns,0,10\nf,c,b,ns,0,5\nf,c,d,ns,0,4\nf,c,e,ns,0,16\nf,c,g,ns,0,15\n",
+        );
+        assert!(shown.contains("- c: 5.00 × d; 4.00 × b; 2.00 × a; 2 more by less\n"), "{shown}");
     }
 
     #[test]
