@@ -29,10 +29,10 @@ struct Client {
 
 impl Client {
     /// Whether there was something to read.
-    fn read(&mut self, now: Instant, buffer: &mut [u8]) -> bool {
+    fn read(&mut self, now: Instant, buffer: &mut [u8], memory: &mut Vec<u8>) -> bool {
         if !self.unread.is_empty() {
             let mut unread = mem::take(&mut self.unread);
-            self.receive(now, &mut unread);
+            self.receive(now, &mut unread, memory);
             return self.unread.len() < unread.len();
         }
         if !self.connection.wants_read() {
@@ -41,7 +41,7 @@ impl Client {
         }
         match self.stream.read(buffer) {
             Ok(0) => drop(self.connection.receive_eof()),
-            Ok(n) => self.receive(now, &mut buffer[..n]),
+            Ok(n) => self.receive(now, &mut buffer[..n], memory),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => self.connection.transport_failed(),
@@ -49,8 +49,9 @@ impl Client {
         true
     }
 
-    fn receive(&mut self, now: Instant, bytes: &mut [u8]) {
-        let mut input = Input::new(bytes);
+    fn receive(&mut self, now: Instant, bytes: &mut [u8], memory: &mut Vec<u8>) {
+        let mut lender = |_| mem::take(memory);
+        let mut input = Input::new(bytes).with_memory(&mut lender);
         while let Some(event) = self.connection.receive(now, &mut input) {
             match event {
                 // Accepting fails only if no request waits, or for a subprotocol that was not offered;
@@ -65,7 +66,7 @@ impl Client {
     }
 
     /// Writes all that the socket takes, and ends its writing direction when the time for that has come.
-    fn write(&mut self) {
+    fn write(&mut self, memory: &mut Vec<u8>) {
         while !self.connection.transmit().is_empty() {
             let written = {
                 let mut slices = self.connection.transmit().slices();
@@ -73,7 +74,7 @@ impl Client {
                 self.stream.write_vectored(&array::from_fn::<_, 16, _>(|_| next()))
             };
             match written {
-                Ok(n @ 1..) => self.connection.transmitted(n),
+                Ok(n @ 1..) => self.connection.transmitted_with(n, memory),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => self.connection.transport_failed(),
@@ -102,6 +103,8 @@ struct Server {
     input: Box<[u8]>,
     /// and whoever has something to send borrows this one, until it is written.
     output: Vec<u8>,
+    /// What the last long message was put together in, for the next one.
+    memory: Vec<u8>,
 }
 
 impl Server {
@@ -152,12 +155,12 @@ impl Server {
         let Some(client) = self.clients.get_mut(&token) else { return };
         let spare = client.connection.lend_output(mem::take(&mut self.output));
         let has_more = (0..16).all(|_| {
-            client.write();
-            client.read(now, &mut self.input)
+            client.write(&mut self.memory);
+            client.read(now, &mut self.input, &mut self.memory)
         });
         // Only now: what has come is a sign of life. It does nothing if nothing is due.
         client.connection.handle_timeout(now);
-        client.write();
+        client.write(&mut self.memory);
         if has_more {
             // The others' turn first. Nobody tells us a second time that the socket is readable.
             self.ready.insert(token);
@@ -200,6 +203,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         ready: BTreeSet::new(),
         input: vec![0; 64 * 1024].into(),
         output: Vec::new(),
+        memory: Vec::new(),
     }
     .run()
 }
