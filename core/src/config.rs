@@ -63,6 +63,14 @@ pub(crate) struct Options {
     pub(crate) close_timeout: Span,
 }
 
+impl Options {
+    /// The longest frame that a message is sent in.
+    #[inline]
+    pub(crate) fn longest_frame(&self) -> usize {
+        self.auto_fragment.map_or(usize::MAX, NonZeroUsize::get)
+    }
+}
+
 /// Shorter than any round trip that is worth measuring.
 const MIN_INTERVAL: Span = Span::new(Duration::from_millis(1));
 

@@ -50,8 +50,7 @@ impl Connection {
         if self.extras.is_some() && self.wants_compressed(message.kind(), len) {
             return false;
         }
-        let longest = self.options.auto_fragment.map_or(usize::MAX, core::num::NonZeroUsize::get);
-        self.keys.is_none() && len <= longest && self.outbox.is_all_ready()
+        self.keys.is_none() && len <= self.options.longest_frame() && self.outbox.is_all_ready()
     }
 }
 

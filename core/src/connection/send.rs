@@ -202,8 +202,7 @@ impl Connection {
 
     #[inline]
     fn queue_data(&mut self, head: Head, payload: Payload<'_>) {
-        let limit = self.options.auto_fragment.map_or(usize::MAX, core::num::NonZeroUsize::get);
-        self.outbox.data(head, payload, limit, self.keys.as_deref_mut());
+        self.outbox.data(head, payload, self.options.longest_frame(), self.keys.as_deref_mut());
     }
 
     fn queue_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
