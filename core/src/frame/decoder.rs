@@ -81,6 +81,11 @@ impl<'b> Input<'b> {
         self.patience = self.patience.min(max);
     }
 
+    #[inline]
+    fn is_patient(&self) -> bool {
+        self.patience > 0
+    }
+
     /// Whether a frame is left, as its payload is not all there; `end` is where its header does.
     #[inline]
     fn leaves(&mut self, header: &Header, end: usize) -> bool {
@@ -198,14 +203,14 @@ impl Decoder {
         }
         match self.parse(input.peek())? {
             Some((header, end)) => {
-                if input.patience > 0 && input.leaves(&header, end) {
+                if input.is_patient() && input.leaves(&header, end) {
                     return Ok(None);
                 }
                 input.take(end);
                 self.begin(&header);
                 Ok(Some(header))
             }
-            None if input.patience > 0 && !input.is_empty() => {
+            None if input.is_patient() && !input.is_empty() => {
                 input.missing = 1;
                 Ok(None)
             }
