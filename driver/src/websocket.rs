@@ -92,7 +92,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// # Errors
     /// [`Error::Send`] if the connection is closing, or if
     /// [`Config::hard_limit`](sansocket::Config::hard_limit) is reached because it is less than the
-    /// high-water mark; [`Error::Io`] or [`Error::Disconnected`] if it ends meanwhile.
+    /// high-water mark; [`Error::Io`] or [`Error::Disconnected`] if it ends meanwhile. None of them tells that the
+    /// peer has not had the message: that is for the application's own answers to tell.
     ///
     /// # Cancel safety
     /// A message is queued whole or not at all. If this is dropped while it waits for room, it is not; if it
