@@ -14,27 +14,8 @@ const MAX_ROUNDS: usize = 41;
 /// What one contestant does for message `index`.
 pub type Work<'w> = Box<dyn FnMut(usize) + 'w>;
 
-/// What the rounds came to for one contestant.
-#[derive(Clone, Copy, Debug)]
-pub struct Outcome {
-    /// The median of the rounds.
-    pub nanos_per_message: f64,
-    /// The median of what each round took compared to the first contestant's.
-    pub to_first: f64,
-}
-
-/// Each contestant does `messages` messages a round, over and over, for about as long as `time` in all.
-pub fn measure(contestants: &mut [Work<'_>], messages: usize, time: Duration) -> Vec<Outcome> {
-    let rounds = rounds(contestants, messages, time);
-    (0..contestants.len())
-        .map(|index| Outcome {
-            nanos_per_message: median(rounds.iter().map(|round| round[index])),
-            to_first: median(rounds.iter().map(|round| round[index] / round[0])),
-        })
-        .collect()
-}
-
-/// The same, before anything is made of it: nanoseconds per message of each contestant in each round.
+/// Each contestant does `messages` messages a round, over and over, for about as long as `time` in all: nanoseconds per
+/// message of each contestant in each round.
 pub fn rounds(contestants: &mut [Work<'_>], messages: usize, time: Duration) -> Vec<Vec<f64>> {
     let passes: Vec<usize> = contestants.iter_mut().map(|work| warm_up(work, messages)).collect();
     let mut rounds: Vec<Vec<f64>> = Vec::new();
@@ -72,10 +53,4 @@ fn pass(work: &mut Work<'_>, messages: usize, passes: usize) -> Duration {
 
 fn processor_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

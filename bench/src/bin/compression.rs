@@ -1,4 +1,4 @@
-//! Compression beside its limit, the backends by their own API, and other libraries. Prints Markdown.
+//! Compression beside its limit, the backends by their own API, and other libraries. Prints CSV, for `report`.
 //!
 //! ```sh
 //! cargo run --release --bin compression                    # all of it, on miniz_oxide
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sansocket_bench::codecs::{Messages, Ours, OursInPieces, RawMiniz, RawZlib, TAIL};
 use sansocket_bench::connection::Server;
-use sansocket_bench::rounds::{Outcome, Work, measure};
+use sansocket_bench::rounds::{Work, rounds};
 use sansocket_bench::{Compress, Decompress, Params, records, wire};
 use zlib_rs::{Inflate, InflateFlush};
 
@@ -25,7 +25,7 @@ const LEVELS: [u8; 2] = [1, 6];
 const TIME: Duration = Duration::from_secs(4);
 
 /// The backend of this build.
-const BACKEND: &str = if cfg!(feature = "zlib-rs") { "raw zlib-rs" } else { "raw miniz_oxide" };
+const BACKEND: &str = if cfg!(feature = "zlib-rs") { "zlib-rs" } else { "miniz_oxide" };
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -102,7 +102,6 @@ macro_rules! contestant {
     };
 }
 
-/// The first is what the others are compared to.
 fn contestants(cell: &Cell) -> Vec<Contestant<'_>> {
     let Cell { params, messages, payloads, frames, text_frames } = cell;
     let params = *params;
@@ -124,21 +123,26 @@ fn contestants(cell: &Cell) -> Vec<Contestant<'_>> {
         all.reverse();
     }
     all.extend([
-        contestant!("deflate", framed: false, Ours::new(messages, params), Ours::new(payloads, params)),
+        contestant!(
+            "sansocket deflate",
+            framed: false,
+            Ours::new(messages, params),
+            Ours::new(payloads, params)
+        ),
         Contestant {
-            name: "deflate, in pieces",
+            name: "sansocket deflate in pieces",
             compress: None,
             decompress: Some(Box::new(move || Box::new(OursInPieces(Ours::new(payloads, params))))),
             framed: false,
         },
         contestant!(
-            "Connection",
+            "sansocket Connection",
             framed: true,
             Server::sending(messages, params, false),
             Server::receiving(frames, params)
         ),
         contestant!(
-            "Connection, text",
+            "sansocket Connection text",
             framed: true,
             Server::sending(messages, params, true),
             Server::receiving(text_frames, params)
@@ -164,71 +168,47 @@ fn contestants(cell: &Cell) -> Vec<Contestant<'_>> {
 }
 
 fn table(sizes: &[usize]) {
-    println!("Backend of this build: {}. \"× raw\": compared to it.", BACKEND.trim_start_matches("raw "));
+    println!("family,cell,contestant,metric,round,value");
     for &size in sizes {
         for takeover in [true, false] {
             for level in LEVELS {
-                let context = if takeover { "context takeover" } else { "each message anew" };
-                println!("\n**{size} B, level {level}, {context}**\n");
-                rows(&Cell::new(size, Params { level, takeover }));
+                let context = if takeover { "contexts kept" } else { "each anew" };
+                let cell = Cell::new(size, Params { level, takeover });
+                rows(&format!("{size} B level {level} {context}"), &cell);
             }
         }
     }
 }
 
-fn rows(cell: &Cell) {
-    let count = cell.messages.len();
-    let mut heads = Vec::new();
-    let mut compress = Vec::new();
-    let mut decompress = Vec::new();
-    for Contestant { name, framed, compress: compressor, decompress: decompressor } in contestants(cell) {
-        let mut compressor = compressor.map(|make| make());
-        let ratio = compressor.as_mut().map(|codec| verify_compress(name, framed, &mut **codec, cell));
-        let mut decompressor = decompressor.map(|make| make());
-        if let Some(codec) = &mut decompressor {
-            verify_decompress(name, &mut **codec, cell);
+fn rows(name: &str, cell: &Cell) {
+    let mut compress: Vec<(_, Work<'_>)> = Vec::new();
+    let mut decompress: Vec<(_, Work<'_>)> = Vec::new();
+    for contestant in contestants(cell) {
+        let who = contestant.name;
+        if let Some(make) = contestant.compress {
+            let mut codec = make();
+            let left = verify_compress(who, contestant.framed, &mut *codec, cell);
+            println!("compress on {BACKEND},{name},{who},% of the size,0,{left:.2}");
+            compress.push((who, Box::new(move |index| codec.compress(index, &mut |bytes| touch(bytes)))));
         }
-        heads.push((name, ratio));
-        compress.push(compressor);
-        decompress.push(decompressor);
-    }
-    let compress = outcomes(compress, count, |mut codec| {
-        Box::new(move |index| codec.compress(index, &mut |bytes| touch(bytes)))
-    });
-    let decompress = outcomes(decompress, count, |mut codec| {
-        Box::new(move |index| codec.decompress(index, &mut |bytes| touch(bytes)))
-    });
-    println!("| | ratio | compress µs | × raw | decompress µs | × raw |");
-    println!("|---|--:|--:|--:|--:|--:|");
-    for (((name, ratio), compress), decompress) in heads.into_iter().zip(compress).zip(decompress) {
-        let ratio = ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.3}"));
-        println!("| {name} | {ratio} | {} | {} |", cells(compress), cells(decompress));
-    }
-}
-
-fn cells(outcome: Option<Outcome>) -> String {
-    match outcome {
-        Some(Outcome { nanos_per_message, to_first }) => {
-            format!("{:.2} | {to_first:.2}", nanos_per_message / 1000.0)
+        if let Some(make) = contestant.decompress {
+            let mut codec = make();
+            verify_decompress(who, &mut *codec, cell);
+            decompress.push((who, Box::new(move |index| codec.decompress(index, &mut |bytes| touch(bytes)))));
         }
-        None => "– | –".into(),
+    }
+    for (direction, work) in [("compress", compress), ("decompress", decompress)] {
+        let (names, mut work): (Vec<_>, Vec<_>) = work.into_iter().unzip();
+        for (round, nanos) in rounds(&mut work, cell.messages.len(), TIME).iter().enumerate() {
+            for (who, nanos) in names.iter().zip(nanos) {
+                println!("{direction} on {BACKEND},{name},{who},µs,{round},{:.3}", nanos / 1000.0);
+            }
+        }
     }
 }
 
 fn touch(bytes: &[u8]) {
     std::hint::black_box(bytes);
-}
-
-/// One for each codec that is there.
-fn outcomes<C>(
-    codecs: Vec<Option<C>>,
-    count: usize,
-    work: impl Fn(C) -> Work<'static>,
-) -> Vec<Option<Outcome>> {
-    let there: Vec<bool> = codecs.iter().map(Option::is_some).collect();
-    let mut work: Vec<_> = codecs.into_iter().flatten().map(work).collect();
-    let mut outcomes = measure(&mut work, count, TIME).into_iter();
-    there.into_iter().map(|there| if there { outcomes.next() } else { None }).collect()
 }
 
 /// Goes through all messages once.
@@ -239,7 +219,7 @@ fn verify_decompress(name: &str, codec: &mut dyn Decompress, cell: &Cell) {
     }
 }
 
-/// Goes through all messages once, and tells how much smaller they became.
+/// Goes through all messages once, and tells how much is left of them, in percent.
 fn verify_compress(name: &str, framed: bool, codec: &mut dyn Compress, cell: &Cell) -> f64 {
     let mut inflate = Inflate::new(false, 15);
     let [mut plain, mut compressed] = [0, 0];
@@ -257,7 +237,7 @@ fn verify_compress(name: &str, framed: bool, codec: &mut dyn Compress, cell: &Ce
         plain += message.len();
         compressed += payload.len();
     }
-    plain as f64 / compressed as f64
+    100.0 * compressed as f64 / plain as f64
 }
 
 fn collect(work: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Vec<u8> {
