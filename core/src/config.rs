@@ -203,9 +203,16 @@ impl Config {
     /// How many bytes of output may be queued before further messages are refused.
     ///
     /// 1 MiB. A message is refused only if what is queued *before* it has reached the limit, so one message
-    /// may be larger. Zero is taken as one byte.
+    /// may be larger. Zero is taken as one byte, and more than a quarter of `usize::MAX` as that quarter.
     pub const fn hard_limit(mut self, bytes: usize) -> Self {
-        self.options.hard_limit = if bytes == 0 { 1 } else { bytes };
+        // A payload that is shared counts each time that it is queued. No message is longer than half of what
+        // `usize` counts, so that with the one that goes beyond the limit the sum is still right.
+        const MOST: usize = usize::MAX / 4;
+        self.options.hard_limit = match bytes {
+            0 => 1,
+            1..=MOST => bytes,
+            _ => MOST,
+        };
         self
     }
 

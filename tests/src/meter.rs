@@ -30,7 +30,7 @@ pub fn assert_at_most(limit: usize, measured: usize, what: &str) {
 /// What is allocated on top of what was when the meter was made.
 #[derive(Debug)]
 pub struct Meter {
-    /// Bytes that were allocated, and that were freed.
+    /// Bytes that were allocated, and that were freed. With 32 bits they wrap, their difference does not.
     counts: fn() -> [usize; 2],
     base: usize,
     pub peak: usize,
@@ -39,12 +39,12 @@ pub struct Meter {
 impl Meter {
     pub fn new(counts: fn() -> [usize; 2]) -> Self {
         let [allocated, freed] = counts();
-        Self { counts, base: allocated - freed, peak: 0 }
+        Self { counts, base: allocated.wrapping_sub(freed), peak: 0 }
     }
 
     pub fn now(&self) -> usize {
         let [allocated, freed] = (self.counts)();
-        (allocated - freed).saturating_sub(self.base)
+        allocated.wrapping_sub(freed).saturating_sub(self.base)
     }
 
     /// Runs `call`; everything that it allocates counts into the peak, even what it frees again.
@@ -52,7 +52,7 @@ impl Meter {
         let [_, freed] = (self.counts)();
         let result = call();
         let [after, _] = (self.counts)();
-        self.peak = self.peak.max((after - freed).saturating_sub(self.base));
+        self.peak = self.peak.max(after.wrapping_sub(freed).saturating_sub(self.base));
         result
     }
 

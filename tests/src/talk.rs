@@ -246,7 +246,7 @@ receives!(Receiver<I, T>);
 /// The `number`th message of a side: no two are the same.
 fn numbered(number: usize) -> Vec<u8> {
     const LENS: [usize; 9] = [0, 1, 50, 117, 118, 125, 300, 7, 1000];
-    let bytes = number.to_be_bytes();
+    let bytes = u64::try_from(number).expect("it is small").to_be_bytes();
     [&bytes[..], &vec![bytes[7]; LENS[(number * 5) % LENS.len()]]].concat()
 }
 
@@ -409,7 +409,8 @@ impl Heard {
     }
 
     fn got(&mut self, message: &[u8]) {
-        let number = usize::from_be_bytes(message[..8].try_into().expect("a number"));
+        let number = u64::from_be_bytes(message[..8].try_into().expect("a number"));
+        let number = usize::try_from(number).expect("a small one");
         assert!(message == numbered(number), "{number} is torn");
         assert!(self.numbers.last().is_none_or(|last| *last < number), "{number} behind {:?}", self.numbers);
         self.numbers.push(number);

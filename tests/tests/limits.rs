@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use sansocket::{
-    CloseCode, Config, Connection, Data, Delivery, Event, Input, Kind, Message, ProtocolError, Role,
-    SendError, State,
+    CloseCode, Config, Connection, Data, Delivery, Event, Input, Kind, Message, Prepared, ProtocolError,
+    Role, SendError, State,
 };
 use sansocket_tests::{ROLES, START, at_every_split, open, receive, take_output, wire};
 
@@ -394,6 +394,30 @@ fn a_message_is_refused_when_the_hard_limit_is_queued_before_it() {
         connection.transmitted(1);
         connection.send("x").unwrap();
         connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();
+    }
+}
+
+/// Shared payloads take no memory of their own: where addresses have 32 bits, more can be queued than they count.
+#[test]
+fn what_is_queued_can_be_counted_however_high_the_hard_limit_is() {
+    const LEN: u64 = 64 << 20;
+    let message = Prepared::binary(vec![0; usize::try_from(LEN).unwrap()]);
+    for fragment in [None, Some(1 << 20)] {
+        let config = Config::new().auto_fragment(fragment).hard_limit(usize::MAX);
+        let mut server = open(Role::Server, &config);
+        let sent: u64 = (0..100).map(|_| u64::from(server.send_prepared(&message).is_ok())).sum();
+        assert!(sent == 100 || server.can_send() == Err(SendError::Full));
+        assert!(sent >= 16, "{sent}");
+        let exact = sent * LEN..sent * LEN + 65_536;
+        assert!(exact.contains(&server.buffered().try_into().unwrap()));
+
+        let mut written = 0;
+        while !server.transmit().is_empty() {
+            let ready = server.transmit().len();
+            written += u64::try_from(ready).unwrap();
+            server.transmitted(ready);
+        }
+        assert!(exact.contains(&written), "{written}");
     }
 }
 
