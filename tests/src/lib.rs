@@ -5,10 +5,12 @@ pub mod clock;
 pub mod compressed;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod echo;
+#[cfg(feature = "driver")]
 pub mod faults;
 pub mod heads;
 pub mod hostile;
 pub mod inflate;
+#[cfg(feature = "driver")]
 pub mod lab;
 pub mod meter;
 pub mod model;
@@ -17,18 +19,22 @@ pub mod pair;
 pub mod raw;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod runtimes;
+#[cfg(feature = "driver")]
 pub mod scripted;
 #[cfg(all(feature = "runtimes", not(miri)))]
 pub mod served;
 pub mod splits;
+#[cfg(feature = "driver")]
 pub mod stage;
 #[cfg(not(miri))]
 pub mod streams;
 pub mod tables;
+#[cfg(feature = "driver")]
 pub mod talk;
 pub mod task;
 pub mod wire;
 pub mod work;
+#[cfg(feature = "driver")]
 pub mod world;
 
 pub use pair::Pair;

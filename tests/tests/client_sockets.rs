@@ -1,6 +1,6 @@
 //! Proxies, redirections and connecting again on real sockets, on every runtime. Servers and proxies are
 //! threads.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 mod certificates;
 

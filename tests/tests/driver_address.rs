@@ -1,4 +1,5 @@
 //! What reaches a handler from the rest of a program.
+#![cfg(feature = "driver")]
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
 //! Futures that are dropped while they wait, at each place where they do: nothing is lost, repeated or torn.
+#![cfg(feature = "driver")]
 
 use core::future::Future;
 use core::task::Poll;

@@ -1,6 +1,7 @@
 //! Calls that are dropped at random while they wait, on streams that do everything by halves.
 //!
 //! It holds for both roles in each schedule, since one end is a client and the other a server.
+#![cfg(feature = "driver")]
 
 use sansocket_tests::pair::Dice;
 use sansocket_tests::scripted::{Clock, connect_on, duplex, run_both, serve_on};

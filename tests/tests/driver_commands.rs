@@ -1,4 +1,5 @@
 //! What a handler's `Reply` commands, and what its `init` may answer.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use core::time::Duration;

@@ -1,5 +1,6 @@
 //! Streams that end or fail at each byte of a conversation, in either direction, from the first byte of the
 //! request on: both ends come to their end, and what came before was received.
+#![cfg(feature = "driver")]
 
 use core::cell::RefCell;
 use core::time::Duration;

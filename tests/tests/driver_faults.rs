@@ -1,6 +1,7 @@
 //! The fail-loop: whatever operation on the stream goes wrong, and however, the program is told what, has all
 //! that came before, and is through soon after; what was written is what should have been, up to there; no
 //! memory is kept.
+#![cfg(feature = "driver")]
 
 use std::alloc::System;
 use std::io::ErrorKind;

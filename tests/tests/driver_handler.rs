@@ -1,4 +1,5 @@
 //! Handlers on a stream that does as it is told: which callbacks are called, in which order, and what goes out.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use core::time::Duration;

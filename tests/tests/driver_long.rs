@@ -1,4 +1,5 @@
 //! Long messages and handlers: lent where they were read, answered from there.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
 //! What connections of a handler hold while their peers take their time over long messages. Counted in bytes requested
 //! from the allocator.
-#![cfg(not(miri))]
+#![cfg(all(feature = "driver", not(miri)))]
 
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};

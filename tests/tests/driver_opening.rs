@@ -1,4 +1,5 @@
 //! Opening handshakes over a stream that does as it is told.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use std::io::ErrorKind;

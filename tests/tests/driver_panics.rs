@@ -1,4 +1,5 @@
 //! Callbacks that panic: it is their own connection's affair, and their handler is told.
+#![cfg(feature = "driver")]
 
 use core::future::Future;
 use core::task::Poll;

@@ -1,5 +1,6 @@
 //! Messages in pieces, and what else a `WebSocket` and its halves can do, on a stream that does as it
 //! is told.
+#![cfg(feature = "driver")]
 
 use sansocket::{
     Agreed, Cause, CloseCode, Config, Data, Delivery, Endpoint, Kind, Message, Prepared, ProtocolError, Role,

@@ -1,4 +1,5 @@
 //! A server whose clients, clock and listener do as they are told.
+#![cfg(feature = "driver")]
 
 use core::cell::RefCell;
 use core::future::Future;

@@ -1,4 +1,5 @@
 //! A `WebSocket` on a stream that does as it is told: what is read, written, waited for, and how it ends.
+#![cfg(feature = "driver")]
 
 use core::pin::pin;
 use core::task::Poll;

@@ -1,4 +1,5 @@
 //! Timers, by a clock that is moved by hand.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use core::time::Duration;

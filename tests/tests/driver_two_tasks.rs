@@ -1,4 +1,5 @@
 //! One task receives, another sends. Each has a waker of its own, and the stream has room for one in each direction.
+#![cfg(feature = "driver")]
 
 use core::cell::RefCell;
 use core::future::poll_fn;

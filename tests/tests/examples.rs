@@ -1,5 +1,5 @@
 //! The examples that the README tells its readers to run, as processes, with clients on real sockets.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Read, Write};

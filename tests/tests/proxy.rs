@@ -1,4 +1,5 @@
 //! Through proxies, word for word: HTTP's CONNECT (RFC 9110 §9.3.6) and SOCKS 5 (RFC 1928, RFC 1929).
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use std::io::ErrorKind;

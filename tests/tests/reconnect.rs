@@ -1,4 +1,5 @@
 //! A client that connects again: when, after what, and what it remembers.
+#![cfg(feature = "runtimes")]
 
 use core::task::Poll;
 use core::time::Duration;

@@ -1,4 +1,5 @@
 //! Redirections that a client follows (RFC 9110 §15.4), or does not.
+#![cfg(feature = "driver")]
 
 use core::task::Poll;
 use core::time::Duration;

@@ -1,5 +1,5 @@
 //! `SECURITY.md` says what is so: the defaults, and what is told beyond them.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
 

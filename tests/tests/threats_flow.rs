@@ -1,5 +1,5 @@
 //! Attacks by order, time and transport: rows T28, T43 to T45 and T47 of `THREATS.md`.
-#![cfg(not(miri))]
+#![cfg(all(feature = "driver", not(miri)))]
 
 use core::task::Poll;
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
 //! Attacks on the opening handshake: rows T1 to T14 and T30 of `THREATS.md`. What of them is counted in memory or work is in
 //! `threats_memory.rs` and `threats_work.rs`.
-#![cfg(not(miri))]
+#![cfg(all(feature = "driver", not(miri)))]
 
 use core::task::Poll;
 

@@ -1,6 +1,6 @@
 //! The end of TLS: row T46 of `THREATS.md`. One end is rustls alone, on a stream that is in the test's hands, and sees record by
 //! record what the other one writes.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 mod certificates;
 

@@ -1,5 +1,5 @@
 //! TLS by rustls on real sockets: what the adapters do with it, and what a peer sees that is not ours.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 mod certificates;
 

@@ -1,5 +1,5 @@
 //! What handlers are told of TLS by rustls.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 mod certificates;
 

@@ -1,5 +1,5 @@
 //! TLS by the platform's library, on both sides, and on one with rustls on the other.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 #![cfg(feature = "native-tls")]
 
 mod certificates;

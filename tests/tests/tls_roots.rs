@@ -1,5 +1,5 @@
 //! `wss://` in one line: the roots that come with a feature.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 #![cfg(any(feature = "native-tls", feature = "rustls-native-certs", feature = "webpki-roots"))]
 
 mod certificates;

@@ -1,5 +1,5 @@
 //! TLS on streams that do as a test says: cut, interrupted, held back anywhere.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 mod certificates;
 

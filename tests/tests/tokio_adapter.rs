@@ -1,6 +1,6 @@
 //! The tokio adapter on tokio's own clock, which leaps ahead when nothing else is to be done. What needs no
 //! clock is in `adapters_*`, for all runtimes.
-#![cfg(not(miri))]
+#![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex};

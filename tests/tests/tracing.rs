@@ -1,4 +1,5 @@
 //! What the program's log is told of a connection, and what not.
+#![cfg(feature = "driver")]
 
 use core::fmt;
 use core::time::Duration;
