@@ -200,9 +200,10 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Queues a Close, unless the connection is closing already, for [`recv`](Self::recv) to go through with.
     pub fn start_close<'c>(&mut self, frame: impl Into<CloseFrame<'c>>) {
         let now = self.socket.now();
-        // An error tells that it is closing already.
-        let _ = self.socket.connection.close(now, frame);
-        self.wakers.wake(Side::Receive);
+        // An error tells that it is closing already: there is nothing new to wake anybody for.
+        if self.socket.connection.close(now, frame).is_ok() {
+            self.wakers.wake(Side::Receive);
+        }
     }
 
     /// Queues a Ping; [`flush`](Self::flush) or [`recv`](Self::recv) writes it. Its Pong goes by in silence: for a

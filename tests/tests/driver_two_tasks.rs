@@ -72,6 +72,23 @@ fn what_is_fed_while_another_task_receives_is_written_by_that() {
 }
 
 #[test]
+fn a_close_is_news_to_who_receives_once() {
+    for role in ROLES {
+        let Scene { socket, grip, .. } = open(role, &CONFIG);
+        let socket = RefCell::new(socket);
+        let mut reader = Task::new(poll_fn(|cx| socket.borrow_mut().poll_recv(cx)));
+        assert!(reader.settle().is_pending());
+        socket.borrow_mut().start_close(CloseCode::NORMAL_CLOSURE);
+        assert!(reader.is_woken());
+        assert!(reader.settle().is_pending());
+        assert_eq!(payloads(&grip, CLOSE), 1);
+        // A program that begins it anew on each turn does not turn for ever.
+        socket.borrow_mut().start_close(CloseCode::NORMAL_CLOSURE);
+        assert!(!reader.is_woken());
+    }
+}
+
+#[test]
 fn a_client_that_sends_and_receives_at_once_never_stands_still_with_an_echo() {
     // Each message alone is more than high water, all of them more than the stream and both outboxes hold.
     let config = CONFIG.high_water(1000);
