@@ -7,6 +7,7 @@ use crate::scripted::{Clock, Grip, REQUEST, Task, stream};
 use crate::wire::{self, PING, TEXT, parse};
 use sansocket::{Accept, Config, Data, Disconnect, Message, Request, Role};
 use sansocket_driver::{Decision, Error, Handler, Outcome, Reply, Serve};
+use tokio::sync::oneshot;
 
 /// What is called.
 pub enum Call<'c> {
@@ -25,6 +26,7 @@ pub struct Actor {
     notes: Notes,
     decision: Decision,
     act: Box<Act>,
+    end: Option<oneshot::Sender<Disconnect>>,
 }
 
 impl Actor {
@@ -33,7 +35,13 @@ impl Actor {
         decision: impl Into<Decision>,
         act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
     ) -> Self {
-        Self { notes, decision: decision.into(), act: Box::new(act) }
+        Self { notes, decision: decision.into(), act: Box::new(act), end: None }
+    }
+
+    /// Also tells how the connection ended, if it was open.
+    #[must_use]
+    pub fn telling(self, end: oneshot::Sender<Disconnect>) -> Self {
+        Self { end: Some(end), ..self }
     }
 }
 
@@ -96,6 +104,10 @@ impl Handler for Actor {
 
     fn close(&mut self, disconnect: &Disconnect) {
         self.notes.push(format!("close {:?}", disconnect.cause()));
+        if let Some(end) = self.end.take() {
+            // Nobody may wait for it.
+            let _ = end.send(disconnect.clone());
+        }
     }
 }
 

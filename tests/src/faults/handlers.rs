@@ -1,5 +1,7 @@
 //! The scenarios of handlers.
 
+use core::time::Duration;
+
 use sansocket::{Accept, CloseCode, Config, Delivery, Kind, Response, Role, Status};
 
 use super::Say::{Binary, Close, Cut, Hear, Pieces, Ping, Text};
@@ -8,7 +10,7 @@ use super::{Place, Play, Say, Scenario, payload};
 use crate::stage::{Call, echo, idle};
 
 const fn handler(name: &'static str, peer: &'static [Say], play: fn(Place) -> Play) -> Scenario {
-    let config: fn(Config) -> Config = |config| config;
+    let config: fn(Config, Duration) -> Config = |config, _| config;
     Scenario { name, roles: &[Role::Server], peer, config, room: usize::MAX, play }
 }
 
@@ -52,7 +54,7 @@ pub(super) const HANDLERS: &[Scenario] = &[
         )
     },
     Scenario {
-        config: |config| config.auto_fragment(Some(6 * KIB)),
+        config: |config, _| config.auto_fragment(Some(6 * KIB)),
         room: 20 * KIB,
         ..handler(
             "a handler echoes in fragments",
@@ -160,7 +162,7 @@ pub(super) const HANDLERS: &[Scenario] = &[
         }),
     ),
     Scenario {
-        config: |config| config.delivery(Delivery::Streaming),
+        config: |config, _| config.delivery(Delivery::Streaming),
         ..handler(
             "a handler gets pieces",
             &[Binary(100 * KIB), Pieces(50, 20), Hear(2), Close],

@@ -22,6 +22,8 @@ pub enum Say {
     Raw(&'static [u8]),
     /// Waits until so many messages have come.
     Hear(usize),
+    /// Lets the program have so many turns.
+    Pause(usize),
     /// Waits until so many Pings have come.
     HearPings(usize),
     /// The rest of the stream is cut off so many bytes before its end.
@@ -41,6 +43,8 @@ pub struct Peer {
     eof: bool,
     ended: bool,
     pings: usize,
+    paused: usize,
+    is_pausing: bool,
     /// Messages that came from the program.
     pub heard: Vec<Vec<u8>>,
     /// Messages that the program is to get, and how much of the stream it has read when it has them.
@@ -51,9 +55,15 @@ pub struct Peer {
 
 /// A payload that looks different everywhere, and can be compressed to a half or so.
 pub fn payload(len: usize) -> Vec<u8> {
-    let digits =
-        (0..len as u64).map(|i| b"0123456789abcdef"[(i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) as usize]);
-    digits.collect()
+    (1..=len as u64).map(|i| b"0123456789abcdef"[(mix(i) >> 60) as usize]).collect()
+}
+
+/// Whose multiples alone would repeat themselves so much that next to nothing is left when they are compressed.
+fn mix(i: u64) -> u64 {
+    let mut mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ mixed >> 31
 }
 
 impl Peer {
@@ -77,6 +87,8 @@ impl Peer {
             eof: false,
             ended: false,
             pings: 0,
+            paused: 0,
+            is_pausing: false,
             heard: Vec::new(),
             messages: Vec::new(),
             close: None,
@@ -86,6 +98,11 @@ impl Peer {
     /// Whether it waits for nothing that it was to hear.
     pub fn is_through(&self) -> bool {
         !self.script[self.said..].iter().any(|say| matches!(say, Say::Hear(_) | Say::HearPings(_)))
+    }
+
+    /// When it has something to do though nothing comes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.is_mute { None } else { self.connection.poll_timeout().map(|deadline| deadline.at) }
     }
 
     /// Whether the long messages that came are as they should be.
@@ -118,6 +135,7 @@ impl Peer {
                 self.close.get_or_insert(self.made);
             }
         }
+        self.is_pausing = false;
         while self.said < self.script.len() && self.say(self.script[self.said], now) {
             self.said += 1;
         }
@@ -131,7 +149,14 @@ impl Peer {
             self.ended = true;
             grip.end();
         }
-        came || gives || ends
+        came || gives || ends || self.is_pausing
+    }
+
+    /// Takes what is left when the program is through. What it says to that comes to nobody.
+    pub(super) fn finish(&mut self, grip: &Grip, now: Instant) {
+        let close = self.close;
+        while self.turn(grip, now, true) {}
+        self.close = close;
     }
 
     fn eof_said(&self) -> bool {
@@ -185,6 +210,11 @@ impl Peer {
                 self.made += bytes.len();
                 self.out.extend(bytes);
             }
+            Say::Pause(turns) => {
+                self.is_pausing = self.paused < turns;
+                self.paused = if self.is_pausing { self.paused + 1 } else { 0 };
+                return !self.is_pausing;
+            }
             Say::Hear(messages) => return self.heard.len() >= messages,
             Say::HearPings(pings) => return self.pings >= pings,
             Say::Cut(before) => {
@@ -198,7 +228,9 @@ impl Peer {
                 self.close = Some(self.made);
             }
         }
-        self.keep_output();
+        if !self.is_mute {
+            self.keep_output();
+        }
         true
     }
 

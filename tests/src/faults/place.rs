@@ -1,27 +1,48 @@
 //! What a scenario has at hand.
 
 use core::future::poll_fn;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use sansocket::{Accept, ClientRequest, CloseCode, Config, Message, Role};
+use futures_util::future::join_all;
+use sansocket::{Accept, ClientRequest, CloseCode, Config, Disconnect, Message, Role};
 use sansocket_driver::{Decision, Error, Incoming, Outcome, Reply, Serve, WebSocket, connect};
+use tokio::sync::oneshot;
 
-use super::{Faulty, FaultyAlarm, Seen, Told};
+use super::{AnyStream, FaultyAlarm, Play, Seen, Told};
 use crate::SEED;
 use crate::stage::{Actor, Call, Notes};
 
 /// A WebSocket on a stream that may fail.
-pub type Socket = WebSocket<Faulty, FaultyAlarm>;
+pub type Socket = WebSocket<AnyStream, FaultyAlarm>;
 
 /// Where a scenario plays.
 pub struct Place {
     pub role: Role,
     pub config: Config,
-    stream: Option<(Faulty, FaultyAlarm)>,
+    stand: Option<Stand>,
     pub view: View,
+}
+
+/// What a program has to begin with.
+pub(super) enum Stand {
+    Stream(AnyStream, FaultyAlarm),
+    /// A server that waits for its handler.
+    Server(Box<dyn FnOnce(Actor) -> Serving + Send>),
+}
+
+/// How a served connection ended. A server tells nobody how one ended that did not open.
+pub(super) type Serving = Pin<Box<dyn Future<Output = Option<Result<Disconnect, Error>>> + Send>>;
+
+/// What runs a program's tasks.
+#[derive(Clone)]
+pub(super) enum Means {
+    /// The program's own.
+    Own,
+    /// Each is one of a runtime's.
+    Spawn(Arc<dyn Fn(Play) + Send + Sync>),
 }
 
 /// What the program saw, and how steady it is.
@@ -29,6 +50,7 @@ pub struct Place {
 pub struct View {
     seen: Arc<Mutex<Seen>>,
     is_fickle: bool,
+    means: Means,
 }
 
 /// Awaits a call that is safe to cancel: in a fickle program, drops it whenever it waits, and makes it anew.
@@ -44,23 +66,20 @@ macro_rules! insist {
 }
 
 impl Place {
-    pub(super) fn new(
-        stream: (Faulty, FaultyAlarm),
-        role: Role,
-        config: Config,
-        is_fickle: bool,
-        seen: Arc<Mutex<Seen>>,
-    ) -> Self {
-        Self { role, config, stream: Some(stream), view: View { seen, is_fickle } }
+    pub(super) fn new(stand: Stand, role: Role, config: Config, view: View) -> Self {
+        Self { role, config, stand: Some(stand), view }
     }
 
     /// The stream and its timer, once.
-    pub fn stream(&mut self) -> (Faulty, FaultyAlarm) {
-        self.stream.take().expect("there is one")
+    pub fn stream(&mut self) -> (AnyStream, FaultyAlarm) {
+        match self.stand.take() {
+            Some(Stand::Stream(io, timer)) => (io, timer),
+            _ => panic!("there is none"),
+        }
     }
 
     /// A request, or what came instead.
-    pub async fn incoming(&mut self) -> Option<Incoming<Faulty, FaultyAlarm>> {
+    pub async fn incoming(&mut self) -> Option<Incoming<AnyStream, FaultyAlarm>> {
         let (io, timer) = self.stream();
         self.view.note(Incoming::read(io, timer, &self.config).await)
     }
@@ -87,18 +106,26 @@ impl Place {
         decision: impl Into<Decision>,
         mut act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
     ) {
-        let ((io, timer), view, notes) = (self.stream(), self.view.clone(), Notes::default());
+        let (view, notes) = (self.view.clone(), Notes::default());
         let actor = Actor::new(notes.clone(), decision, move |call, reply| {
             if let Call::Message(message) = &call {
                 view.seen().messages.push(message.as_bytes().to_vec());
             }
             act(call, reply)
         });
-        let end = Serve::new(io, timer, self.config, actor).await;
+        let end = match self.stand.take().expect("there is one") {
+            Stand::Stream(io, timer) => Some(Serve::new(io, timer, self.config, actor).await),
+            Stand::Server(serve) => serve(actor).await,
+        };
         let calls = notes.get();
         let count = |name: &str| calls.iter().filter(|note| note.starts_with(name)).count();
         assert_eq!(count("open"), count("close "), "{:?}", calls.last());
         let view = self.view;
+        let Some(end) = end else {
+            let mut seen = view.seen();
+            (seen.silent, seen.done) = (true, true);
+            return;
+        };
         let Some(disconnect) = view.note(end) else { return };
         let told = match disconnect.is_orderly() {
             true => Told::End,
@@ -111,6 +138,27 @@ impl Place {
 }
 
 impl View {
+    pub(super) fn new(seen: &Arc<Mutex<Seen>>, is_fickle: bool, means: Means) -> Self {
+        Self { seen: Arc::clone(seen), is_fickle, means }
+    }
+
+    /// Runs tasks until they are over, or dropped.
+    pub async fn run(&self, tasks: [Play; 2]) {
+        let Means::Spawn(spawn) = &self.means else {
+            join_all(tasks).await;
+            return;
+        };
+        let ends = tasks.map(|task| {
+            let (over, end) = oneshot::channel::<()>();
+            spawn(Box::pin(async {
+                let _over = over;
+                task.await;
+            }));
+            end
+        });
+        join_all(ends).await;
+    }
+
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

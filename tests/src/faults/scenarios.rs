@@ -1,23 +1,24 @@
 //! The scenarios of programs that receive and send where they want to.
 
-use futures_util::stream::FuturesUnordered;
+use core::fmt;
+
 use futures_util::{SinkExt, StreamExt};
 use sansocket::{
     Accept, CloseCode, Compression, Config, Delivery, Keepalive, Kind, Message, Prepared, Role, Status,
 };
-use sansocket_driver::{Sender, WebSocket};
 
 use super::Say::{Binary, Close, Cut, Hear, HearPings, Pieces, Ping, Raw, Text};
+use super::halves::HALVES;
 use super::handlers::HANDLERS;
 use super::place::{Place, Socket, View};
-use super::{Play, Say, Scenario, payload};
+use super::{Outcome, Play, Say, Scenario, Trial, payload, run};
 use crate::{ROLES, insist};
 
 pub(super) const KIB: usize = 1024;
 
 /// The same for both roles, with the settings as they are.
-const fn both(name: &'static str, peer: &'static [Say], play: fn(Place) -> Play) -> Scenario {
-    Scenario { name, roles: &ROLES, peer, config: |config| config, room: usize::MAX, play }
+pub(super) const fn both(name: &'static str, peer: &'static [Say], play: fn(Place) -> Play) -> Scenario {
+    Scenario { name, roles: &ROLES, peer, config: |config, _| config, room: usize::MAX, play }
 }
 
 /// A program that has an open WebSocket.
@@ -33,9 +34,47 @@ macro_rules! opened {
     };
 }
 
+pub(super) use opened;
+
+/// A scenario in one of its roles, plain or compressed.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub scenario: Scenario,
+    pub role: Role,
+    pub compresses: bool,
+}
+
 /// All of them.
-pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(LONG).chain(HALVES).chain(OPENINGS).chain(HANDLERS)
+pub fn cases() -> impl Iterator<Item = Case> {
+    let scenarios = SCENARIOS.iter().chain(LONG).chain(HALVES).chain(OPENINGS).chain(HANDLERS);
+    scenarios.flat_map(|scenario| Case::of(*scenario))
+}
+
+/// Those of handlers.
+pub fn served() -> impl Iterator<Item = Case> {
+    HANDLERS.iter().flat_map(|scenario| Case::of(*scenario))
+}
+
+impl Case {
+    /// Those of a scenario.
+    pub fn of(scenario: Scenario) -> impl Iterator<Item = Self> {
+        let roles = scenario.roles.iter();
+        roles.flat_map(move |&role| [false, true].map(|compresses| Self { scenario, role, compresses }))
+    }
+
+    pub fn config(&self) -> Config {
+        config(self.compresses)
+    }
+
+    pub fn run(&self, trial: Trial) -> Outcome {
+        run(&self.scenario, self.role, &self.config(), trial)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, as {:?}, compressed: {}", self.scenario.name, self.role, self.compresses)
+    }
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -84,7 +123,7 @@ const SCENARIOS: &[Scenario] = &[
     ),
     Scenario {
         room: 50,
-        config: |config| config.high_water(100),
+        config: |config, _| config.high_water(100),
         ..both(
             "waits for room",
             &[Hear(5), Close],
@@ -135,7 +174,7 @@ const SCENARIOS: &[Scenario] = &[
         }),
     ),
     Scenario {
-        config: |config| config.auto_fragment(Some(16)),
+        config: |config, _| config.auto_fragment(Some(16)),
         room: 30,
         ..both(
             "sends in fragments",
@@ -147,7 +186,7 @@ const SCENARIOS: &[Scenario] = &[
         )
     },
     Scenario {
-        config: |config| config.delivery(Delivery::Streaming),
+        config: |config, _| config.delivery(Delivery::Streaming),
         ..both(
             "receives pieces as they come",
             &[Pieces(90, 40), Text(7), Binary(300), Close],
@@ -159,7 +198,7 @@ const SCENARIOS: &[Scenario] = &[
         )
     },
     Scenario {
-        config: |config| config.delivery(Delivery::Streaming),
+        config: |config, _| config.delivery(Delivery::Streaming),
         ..both(
             "has pieces put together",
             &[Pieces(90, 40), Ping, Text(7), Close],
@@ -167,15 +206,11 @@ const SCENARIOS: &[Scenario] = &[
         )
     },
     Scenario {
-        config: |config| {
-            config.keepalive(Keepalive::Every(core::time::Duration::from_secs(3))).idle_timeout(None)
-        },
+        config: |config, second| config.keepalive(Keepalive::Every(3 * second)).idle_timeout(None),
         ..both("keeps alive", &[HearPings(2), Text(3), Close], opened!(|s, v| v.drain(s).await))
     },
     Scenario {
-        config: |config| {
-            config.idle_timeout(Some(core::time::Duration::from_secs(7))).keepalive(Keepalive::Off)
-        },
+        config: |config, second| config.idle_timeout(Some(7 * second)).keepalive(Keepalive::Off),
         ..both("has a peer that falls silent", &[Text(3)], opened!(|s, v| v.drain(s).await))
     },
     both(
@@ -194,7 +229,7 @@ const SCENARIOS: &[Scenario] = &[
         opened!(|s, v| v.drain(s).await),
     ),
     Scenario {
-        config: |config| config.max_message(100),
+        config: |config, _| config.max_message(100),
         ..both(
             "has a peer that says too much",
             &[Text(3), Raw(&[0x82, 0xFE, 1, 0, 1, 2, 3, 4, 5])],
@@ -239,7 +274,7 @@ const SCENARIOS: &[Scenario] = &[
         }),
     ),
     Scenario {
-        config: |config| match format!("{config:?}").contains("compression: None") {
+        config: |config, _| match format!("{config:?}").contains("compression: None") {
             true => config,
             false => config.compression(Some(Compression::shared().min_size(0))),
         },
@@ -311,43 +346,6 @@ const LONG: &[Scenario] = &[
     },
 ];
 
-const HALVES: &[Scenario] = &[
-    both(
-        "sends by one half, receives by the other",
-        &[Text(5), Hear(3), Binary(70), Close],
-        opened!(|s, v| halves(s, v, 30, false).await),
-    ),
-    both(
-        "closes by one half, receives by the other",
-        &[Text(5), Binary(70)],
-        opened!(|s, v| halves(s, v, 30, true).await),
-    ),
-    Scenario {
-        room: 30 * KIB,
-        ..both(
-            "moves 100 KiB by both halves",
-            &[Binary(100 * KIB), Text(20 * KIB), Hear(3), Close],
-            opened!(|s, v| halves(s, v, 40 * KIB, false).await),
-        )
-    },
-    both(
-        "forwards one half to the other",
-        &[Text(5), Binary(70), Hear(2), Close],
-        opened!(|s, v| {
-            let (mut sender, mut receiver) = s.split();
-            while let Some(Ok(message)) = receiver.next().await {
-                v.seen().messages.push(message.as_bytes().to_vec());
-                if SinkExt::send(&mut sender, message).await.is_err() {
-                    break;
-                }
-            }
-            let _ = SinkExt::<Message<'_>>::close(&mut sender).await;
-            Sender::with(&mut sender, |socket| v.tell_quietly(socket));
-            v.seen().done = true;
-        }),
-    ),
-];
-
 const OPENINGS: &[Scenario] = &[
     both("opens and goes", &[], opened!(|_s, v| v.seen().done = true)),
     Scenario {
@@ -392,12 +390,15 @@ const OPENINGS: &[Scenario] = &[
             })
         })
     },
-    both("waits for a handshake that does not come", &[Raw(b"G")], |mut place| {
-        Box::pin(async move {
-            assert!(place.open().await.is_none());
-            place.view.seen().done = true;
+    Scenario {
+        config: |config, second| config.handshake_timeout(Some(10 * second)),
+        ..both("waits for a handshake that does not come", &[Raw(b"G")], |mut place| {
+            Box::pin(async move {
+                assert!(place.open().await.is_none());
+                place.view.seen().done = true;
+            })
         })
-    }),
+    },
 ];
 
 async fn echo(socket: &mut Socket, view: &View) {
@@ -426,47 +427,7 @@ async fn pieces(socket: &mut Socket, view: &View) {
     }
 }
 
-/// Two tasks, of which one sends, and closes, and one receives.
-async fn halves(socket: Socket, view: View, len: usize, closes: bool) {
-    let (mut sender, mut receiver) = socket.split();
-    let mut tasks = FuturesUnordered::<Play>::new();
-    let (seen, sees) = (view.clone(), view.clone());
-    let (give_sender, sender_back) = tokio::sync::oneshot::channel();
-    let (give_receiver, receiver_back) = tokio::sync::oneshot::channel();
-    tasks.push(Box::pin(async move {
-        for i in 0..3 {
-            if seen.note(insist!(seen, sender.feed(payload(len + i)))).is_none()
-                || seen.note(insist!(seen, sender.flush())).is_none()
-            {
-                break;
-            }
-        }
-        if closes {
-            sender.start_close(CloseCode::NORMAL_CLOSURE);
-        }
-        assert!(give_sender.send(sender).is_ok());
-    }));
-    tasks.push(Box::pin(async move {
-        let end = loop {
-            match insist!(sees, receiver.recv()) {
-                Ok(Some(message)) => sees.seen().messages.push(message.as_bytes().to_vec()),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        receiver.with(|socket| sees.tell_end(socket, end));
-        sees.seen().drained = true;
-        assert!(give_receiver.send(receiver).is_ok());
-    }));
-    while tasks.next().await.is_some() {}
-    let (Ok(sender), Ok(receiver)) = (sender_back.await, receiver_back.await) else {
-        panic!("both are through")
-    };
-    let Ok(socket) = WebSocket::reunite(sender, receiver) else { panic!("they are of one") };
-    view.look_back(socket);
-}
-
 /// The settings, plain or compressing.
-pub fn config(compresses: bool) -> Config {
+fn config(compresses: bool) -> Config {
     Config::new().compression(compresses.then(|| Compression::new().min_size(0))).max_message(4 << 20)
 }
