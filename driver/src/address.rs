@@ -3,9 +3,11 @@
 use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use sansocket::CloseFrame;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// An address queues this much for a handler that does not get to it.
 const CAPACITY: usize = 1024;

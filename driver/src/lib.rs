@@ -23,6 +23,7 @@ mod socket;
 mod split;
 mod stream_sink;
 mod surface;
+mod sync;
 mod tls;
 mod trace;
 mod unread;

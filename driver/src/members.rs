@@ -5,15 +5,16 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use sansocket::Instant;
 use slab::Slab;
 
 use crate::io::Timer;
+use crate::sync::{AtomicU8, Mutex, MutexGuard};
 
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 

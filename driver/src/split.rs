@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -12,6 +12,7 @@ use sansocket::{CloseFrame, Connection, Data, Disconnect, Kind, Message, Prepare
 
 use crate::error::Error;
 use crate::io::{Io, Timer};
+use crate::sync::{Mutex, MutexGuard};
 use crate::websocket::WebSocket;
 
 /// The half of a WebSocket that sends.

@@ -2,8 +2,10 @@
 //! directions: whoever polled last must not steal the other's wake-up.
 
 use core::task::{Context, Poll, Waker};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Wake;
+
+use crate::sync::Mutex;
 
 /// Which side of a [`WebSocket`](crate::WebSocket) polls.
 #[derive(Clone, Copy, Debug)]
