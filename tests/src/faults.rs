@@ -3,6 +3,7 @@
 //!
 //! A [`Scenario`] is what a program does with the driver, and what its peer says meanwhile. [`run`] runs it
 //! once, under a [`Trial`], and tells all that came of it.
+#![cfg_attr(not(all(feature = "runtimes", not(miri))), allow(dead_code, reason = "only `ground` uses it"))]
 
 use core::pin::Pin;
 use core::time::Duration;
