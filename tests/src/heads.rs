@@ -1,6 +1,6 @@
 //! Requests on the wire, and what a server answers.
 
-use sansocket::{Config, Connection, Event, Request};
+use sansocket::{ClientRequest, Config, Connection, Event, Request};
 
 use crate::splits::{Record, run};
 use crate::{START, at_every_split, receive, receive_accepting, take_output};
@@ -116,4 +116,25 @@ pub fn status(record: &Record) -> u16 {
         text.match_indices("HTTP/1.1 ").filter(|(at, _)| text.as_bytes()[at + 9].is_ascii_digit());
     assert_eq!((lines.next().map(|(at, _)| at), lines.next()), (Some(0), None), "{text}");
     text.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap()
+}
+
+/// What tells a server who asks.
+pub const CREDENTIALS: [&str; 3] =
+    ["Authorization: Bearer of-secrets", "Cookie: session=1", "Proxy-Authorization: Basic xyz"];
+
+/// A request for this URL with credentials and more.
+pub fn credentials(url: &str) -> ClientRequest {
+    let request = ClientRequest::new(url).unwrap().subprotocol("chat").unwrap();
+    CREDENTIALS.iter().fold(request.header("X-Own", "kept").unwrap(), |request, field| {
+        let (name, value) = field.split_once(": ").unwrap();
+        request.header(&name.to_lowercase(), value).unwrap()
+    })
+}
+
+/// Which credentials are in a head.
+pub fn has_credentials(head: &str) -> [bool; 3] {
+    CREDENTIALS.map(|field| {
+        let (name, value) = field.split_once(": ").unwrap();
+        head.contains(&format!("\r\n{}: {value}\r\n", name.to_lowercase()))
+    })
 }

@@ -1,23 +1,17 @@
 //! Attacks on the opening handshake: rows T1 to T14 and T30 of `THREATS.md`. What of them is counted in memory or work is in
 //! `threats_memory.rs` and `threats_work.rs`.
-#![cfg(all(feature = "driver", not(miri)))]
-
-use core::task::Poll;
+#![cfg(not(miri))]
 
 use sansocket::{
-    Accept, Cause, ClientRequest, Compression, Config, Connection, Event, HandshakeError, Origins, Refusal,
-    Response, Role, State, Status, Transport,
+    Cause, Compression, Config, Connection, Event, HandshakeError, Origins, Refusal, Response, Role, State,
+    Status, Transport,
 };
-use sansocket_driver::{Connector, Error};
 use sansocket_tests::compressed::DELIVERIES;
 use sansocket_tests::heads::{
     Answer, GOOD, answer_to, at_many_splits, but, of_headers, server, status, with,
 };
 use sansocket_tests::hostile::handshakes::{Row, rows};
 use sansocket_tests::hostile::{During, responses};
-use sansocket_tests::lab::{self, Lab};
-use sansocket_tests::scripted::{REQUEST, Task};
-use sansocket_tests::stage::{Stage, idle};
 use sansocket_tests::{Record, START, asking, at_every_split, open, receive, splits, take_output, wire};
 
 const SMUGGLED: &str = "GET /admin HTTP/1.1\r\nHost: internal\r\n\r\n";
@@ -172,33 +166,6 @@ fn t6_what_follows_a_head_is_frames_once_it_is_accepted_and_nothing_if_it_is_rej
 }
 
 #[test]
-fn t7_a_false_upgrade_is_the_last_request_on_its_stream() {
-    for version in ["1337", "0", "99999999999999999999"] {
-        let mut stage = Stage::new(Config::new(), Accept::new(), idle);
-        assert!(stage.task.settle().is_pending());
-        let false_upgrade = but("Version: 13", &format!("Version: {version}"));
-        stage.grip.give([false_upgrade.as_bytes(), SMUGGLED.as_bytes(), REQUEST].concat());
-        assert!(stage.task.settle().is_pending());
-        let output = stage.grip.take();
-        let answer = Answer::parse(&output);
-        assert_eq!(answer.status, "HTTP/1.1 426 Upgrade Required");
-        assert_eq!(answer.header("sec-websocket-version"), Some("13, 8, 7"));
-        assert_eq!(answer.header("connection"), Some("Upgrade, close"));
-        assert_eq!(answer.header("content-length"), Some(&answer.body.len().to_string()[..]));
-        assert!(stage.grip.log().shut);
-        // Nor what comes later.
-        stage.grip.give(REQUEST);
-        stage.grip.end();
-        assert!(stage.task.settle().is_ready());
-        assert_eq!(
-            (stage.grip.take(), stage.notes.get()),
-            (vec![], vec![]),
-            "no request reached the handler"
-        );
-    }
-}
-
-#[test]
 fn t8_none_of_29_hostile_requests_is_read_leniently() {
     let rows = rows();
     assert_eq!(rows.len(), 29);
@@ -265,33 +232,6 @@ fn t10_a_client_goes_on_with_no_answer_that_is_not_the_one_to_its_request() {
         let flood = interim.repeat(10_000);
         let record = splits::run(asking(&Config::new()).0, flood.as_bytes().chunks(1000));
         assert_eq!(record.end.cause(), &Cause::Handshake(HandshakeError::TooManyInterim));
-    }
-}
-
-#[test]
-fn t10_a_redirection_that_leads_to_itself_comes_to_an_end() {
-    for most in [0, 1, 5, u8::MAX] {
-        let world = lab::begin();
-        let connector = Connector::<Lab>::new().redirects(most);
-        let mut task =
-            Task::new(
-                async move { connector.connect(&ClientRequest::new("ws://a.example/loop").unwrap()).await },
-            );
-        let mut asked = 0;
-        let error = loop {
-            match task.settle() {
-                Poll::Ready(result) => break result.unwrap_err(),
-                Poll::Pending => {
-                    world.call().answer(302, &["Location: /loop"]);
-                    asked += 1;
-                }
-            }
-        };
-        assert!(
-            matches!(&error, Error::Rejected(response) if response.status() == Status::FOUND),
-            "{error:?}"
-        );
-        assert_eq!(asked, usize::from(most) + 1);
     }
 }
 
@@ -434,5 +374,72 @@ fn t30_versions_below_7_are_refused_and_their_lengths_are_never_read() {
         assert_eq!(wire::payloads(&take_output(&mut server), wire::CLOSE), [wire::close_payload(1002)]);
         assert_eq!(receive(&mut server, START, &endless), (vec![], 0));
         assert!(server.transmit().is_empty());
+    }
+}
+
+#[cfg(feature = "driver")]
+mod on_a_stream {
+    use core::task::Poll;
+
+    use sansocket::{Accept, ClientRequest, Config, Status};
+    use sansocket_driver::{Connector, Error};
+    use sansocket_tests::heads::{Answer, but};
+    use sansocket_tests::lab::{self, Lab};
+    use sansocket_tests::scripted::{REQUEST, Task};
+    use sansocket_tests::stage::{Stage, idle};
+
+    use super::SMUGGLED;
+
+    #[test]
+    fn t7_a_false_upgrade_is_the_last_request_on_its_stream() {
+        for version in ["1337", "0", "99999999999999999999"] {
+            let mut stage = Stage::new(Config::new(), Accept::new(), idle);
+            assert!(stage.task.settle().is_pending());
+            let false_upgrade = but("Version: 13", &format!("Version: {version}"));
+            stage.grip.give([false_upgrade.as_bytes(), SMUGGLED.as_bytes(), REQUEST].concat());
+            assert!(stage.task.settle().is_pending());
+            let output = stage.grip.take();
+            let answer = Answer::parse(&output);
+            assert_eq!(answer.status, "HTTP/1.1 426 Upgrade Required");
+            assert_eq!(answer.header("sec-websocket-version"), Some("13, 8, 7"));
+            assert_eq!(answer.header("connection"), Some("Upgrade, close"));
+            assert_eq!(answer.header("content-length"), Some(&answer.body.len().to_string()[..]));
+            assert!(stage.grip.log().shut);
+            // Nor what comes later.
+            stage.grip.give(REQUEST);
+            stage.grip.end();
+            assert!(stage.task.settle().is_ready());
+            assert_eq!(
+                (stage.grip.take(), stage.notes.get()),
+                (vec![], vec![]),
+                "no request reached the handler"
+            );
+        }
+    }
+
+    #[test]
+    fn t10_a_redirection_that_leads_to_itself_comes_to_an_end() {
+        for most in [0, 1, 5, u8::MAX] {
+            let world = lab::begin();
+            let connector = Connector::<Lab>::new().redirects(most);
+            let mut task = Task::new(async move {
+                connector.connect(&ClientRequest::new("ws://a.example/loop").unwrap()).await
+            });
+            let mut asked = 0;
+            let error = loop {
+                match task.settle() {
+                    Poll::Ready(result) => break result.unwrap_err(),
+                    Poll::Pending => {
+                        world.call().answer(302, &["Location: /loop"]);
+                        asked += 1;
+                    }
+                }
+            };
+            assert!(
+                matches!(&error, Error::Rejected(response) if response.status() == Status::FOUND),
+                "{error:?}"
+            );
+            assert_eq!(asked, usize::from(most) + 1);
+        }
     }
 }
