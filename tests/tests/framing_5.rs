@@ -329,6 +329,56 @@ fn section_5_2_a_wrong_length_is_known_at_its_first_impossible_byte() {
 }
 
 #[test]
+fn section_5_2_a_header_means_the_same_between_messages_and_at_once_as_byte_by_byte() {
+    const LENGTHS: &[(u8, &[u8], usize)] = &[
+        (0, &[], 0),
+        (2, &[], 2),
+        (125, &[], 125),
+        (126, &[0, 0], 0),
+        (126, &[0, 125], 125),
+        (126, &[0, 126], 126),
+        (126, &[0, 127], 127),
+        (126, &[3, 232], 999),
+        (127, &[0, 0, 0, 0, 0, 0, 0, 127], 127),
+        (127, &[0, 0, 0, 0, 0, 1, 0, 0], 20),
+        (127, &[0x80, 0, 0, 0, 0, 0, 0, 0], 20),
+    ];
+    for (role, config) in ROLES.into_iter().flat_map(|role| {
+        [Config::new(), Config::new().max_message(126), Config::new().max_frame(126)]
+            .map(|config| (role, config))
+    }) {
+        let message = wire::frame(role, wire::TEXT, "between");
+        for (first, masked, (second, length, payload)) in (0..=u8::MAX)
+            .flat_map(|first| [false, true].map(|masked| (first, masked)))
+            .flat_map(|(first, masked)| LENGTHS.iter().map(move |length| (first, masked, *length)))
+        {
+            let second = if masked { second | 0x80 } else { second };
+            let key: &[u8] = if masked { &wire::KEY } else { &[] };
+            let payload: Vec<_> =
+                (0..payload).map(|i| if masked { b'x' ^ wire::KEY[i % 4] } else { b'x' }).collect();
+            let stream = [&message, &[first, second][..], length, key, &payload, &message].concat();
+            let at_once = splits::run(open(role, &config), [&stream[..]]);
+            let by_bytes = splits::run(open(role, &config), stream.chunks(1));
+            assert_eq!(at_once, by_bytes, "{role:?}, {first:#x} {second:#x} {length:?}");
+        }
+    }
+}
+
+#[test]
+fn section_5_2_a_header_that_is_cut_does_not_begin_anew_even_if_the_rest_of_it_looks_like_one() {
+    let rest = [0x82; 5];
+    let stream = [&wire::frame(Role::Server, wire::TEXT, "one")[..], &[0x82], &rest, b"23", &rest].concat();
+    let record = at_every_split(|| open(Role::Server, &Config::new()), &stream);
+    assert_eq!(
+        record.events,
+        [
+            Event::Message(Message::from("one")),
+            Event::Message(Message::binary(b"23".map(|byte| byte ^ 0x82).to_vec())),
+        ]
+    );
+}
+
+#[test]
 fn section_7_1_7_after_a_fault_input_is_discarded_and_the_transport_ends_step_by_step() {
     for role in ROLES {
         let mut connection = open(role, &Config::new());

@@ -221,9 +221,10 @@ impl Decoder {
         }
     }
 
-    /// Whether the next byte begins a message, or a control frame between two.
+    /// Between frames: whether the next byte begins a message, or a control frame between two.
     pub(crate) fn is_between_messages(&self) -> bool {
-        self.left == 0 && self.spilled == 0 && !self.fragmented
+        debug_assert_eq!(self.left, 0, "within a frame");
+        self.spilled == 0 && !self.fragmented
     }
 
     /// The payload of the next frame, [between messages](Self::is_between_messages), if that is a message by itself,
