@@ -3,6 +3,7 @@
 //! none of the library.
 
 pub mod ops;
+mod owed;
 pub mod reader;
 pub mod settings;
 pub mod world;
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 
 use sansocket::{Instant, Kind, Role, SendError, Side, State, Timer};
 
+use self::owed::Owed;
 use self::reader::Item;
 use self::settings::Settings;
 
@@ -38,10 +40,7 @@ pub struct Model {
     piece: Option<(Kind, Vec<u8>)>,
     pings: VecDeque<Vec<u8>>,
     pongs: VecDeque<Vec<u8>>,
-    /// Pings that are not answered, and whether each must be.
-    owed: VecDeque<(Vec<u8>, bool)>,
-    /// The Ping that was answered last.
-    answered: Option<Vec<u8>>,
+    owed: Owed,
     /// Its Close is through.
     closed: bool,
 }
@@ -135,8 +134,7 @@ impl Model {
             piece: None,
             pings: VecDeque::new(),
             pongs: VecDeque::new(),
-            owed: VecDeque::new(),
-            answered: None,
+            owed: Owed::default(),
             closed: false,
         }
     }
@@ -251,9 +249,7 @@ impl Model {
         assert!(matches!(self.phase, Phase::Open | Phase::Closing));
         match item {
             Item::Message(..) => {}
-            Item::Ping(payload) if self.phase == Phase::Open => {
-                self.owed.push_back((payload.clone(), queue.has_room()));
-            }
+            Item::Ping(payload) if self.phase == Phase::Open => self.owed.ping(payload, queue.has_room()),
             Item::Ping(_) => {}
             Item::Pong(payload) => {
                 if self.clock.out && payload[..] == self.clock.probes.to_be_bytes() {
@@ -340,18 +336,12 @@ impl Model {
             }
             Item::Ping(payload) => assert_eq!(self.pings.pop_front().as_ref(), Some(payload)),
             Item::Pong(payload) if self.pongs.front() == Some(payload) => _ = self.pongs.pop_front(),
-            Item::Pong(payload) => {
-                let at =
-                    self.owed.iter().position(|(ping, _)| ping == payload).expect("a Ping for this Pong");
-                let skipped: VecDeque<_> = self.owed.drain(..=at).take(at).collect();
-                assert!(self.may_skip(&skipped), "a Ping was not answered");
-                self.answered = Some(payload.clone());
-            }
+            Item::Pong(payload) => assert!(self.owed.pong(payload), "no Ping for this, or one not answered"),
             Item::Close(payload) => {
                 let end = self.end.as_ref().expect("it is closing");
                 assert_eq!(end.sent.as_ref(), Some(payload));
                 assert!(self.pings.is_empty() && self.pongs.is_empty(), "control frames were forgotten");
-                assert!(self.may_skip(&self.owed), "a Ping was not answered");
+                assert!(self.owed.may_end(), "a Ping was not answered");
                 // Otherwise, what waits in fragments is dropped.
                 let all = self.has_last_word || self.settings.auto_fragment.is_none();
                 assert!(!all || self.messages.is_empty(), "messages were forgotten");
@@ -363,17 +353,8 @@ impl Model {
 
     /// All is written, and it is open: nothing is forgotten, and the newest Ping was answered.
     pub fn is_through(&self) -> bool {
-        let newest = self.owed.back().is_none_or(|(ping, _)| Some(ping) == self.answered.as_ref());
-        self.messages.is_empty()
-            && self.pings.is_empty()
-            && self.pongs.is_empty()
-            && newest
-            && self.may_skip(&self.owed)
-    }
-
-    /// Those for which there was no room. Which of two that are the same was answered, nobody can tell.
-    fn may_skip(&self, owed: &VecDeque<(Vec<u8>, bool)>) -> bool {
-        owed.iter().all(|(ping, must)| !must || Some(ping) == self.answered.as_ref())
+        let all_said = self.messages.is_empty() && self.pings.is_empty() && self.pongs.is_empty();
+        all_said && self.owed.is_through()
     }
 }
 
@@ -496,6 +477,6 @@ impl Model {
         self.messages.clear();
         self.pings.clear();
         self.pongs.clear();
-        self.owed.clear();
+        self.owed = Owed::default();
     }
 }
