@@ -171,7 +171,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Sender<I, T> {
     }
 
     /// Looks at or does something to the WebSocket, which the other half waits for meanwhile.
-    pub fn with<R>(&mut self, work: impl FnOnce(&mut WebSocket<I, T>) -> R) -> R {
+    pub fn with_socket<R>(&mut self, work: impl FnOnce(&mut WebSocket<I, T>) -> R) -> R {
         work(&mut lock(&self.0))
     }
 
@@ -212,7 +212,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Receiver<I, T> {
     }
 
     /// Looks at or does something to the WebSocket, which the other half waits for meanwhile.
-    pub fn with<R>(&mut self, work: impl FnOnce(&mut WebSocket<I, T>) -> R) -> R {
+    pub fn with_socket<R>(&mut self, work: impl FnOnce(&mut WebSocket<I, T>) -> R) -> R {
         work(&mut lock(&self.0))
     }
 }

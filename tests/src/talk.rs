@@ -165,7 +165,7 @@ async fn hear_by_half<I: Io + Unpin, T: Timer + Unpin>(
     while !heard.ended {
         heard.hear(&mut receiver, 3).await;
     }
-    *end = receiver.with(|socket| socket.disconnect().cloned());
+    *end = receiver.with_socket(|socket| socket.disconnect().cloned());
 }
 
 /// What sends: a WebSocket or its half.

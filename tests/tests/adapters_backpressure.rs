@@ -102,7 +102,7 @@ async fn a_half_whose_peer_does_not_read_waits_and_the_other_goes_on<R: Adapter>
     let feeding = spawn::<R, _>(async move {
         for i in 0..MESSAGES {
             notify_first_wait(sender.feed(vec![1; LEN]), &waits).await.unwrap();
-            assert!(sender.with(|socket| socket.connection().buffered()) < WATER + LEN + 14, "{i}");
+            assert!(sender.with_socket(|socket| socket.connection().buffered()) < WATER + LEN + 14, "{i}");
         }
         sender.flush().await.unwrap();
         sender

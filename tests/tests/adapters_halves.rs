@@ -124,7 +124,7 @@ async fn when_one_half_closes_the_other_is_told<R: Adapter>() {
     let end = sender.close(CloseCode::NORMAL_CLOSURE).await;
     assert_eq!(end.cause(), &Cause::Closed(Side::Local));
     assert_eq!(end.sent().unwrap().code(), Some(CloseCode::GOING_AWAY));
-    assert_eq!(receiver.with(|socket| socket.disconnect().cloned()), Some(end));
+    assert_eq!(receiver.with_socket(|socket| socket.disconnect().cloned()), Some(end));
     assert!(matches!(sender.send("m").await, Err(Error::Send(SendError::Closed))));
     assert_eq!(ending.await.cause(), &Cause::Closed(Side::Remote));
 }

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use sansocket::{CloseCode, Message};
-use sansocket_driver::{Receiver, Sender, WebSocket};
+use sansocket_driver::{Receiver, WebSocket};
 use tokio::sync::oneshot;
 
 use super::Say::{Binary, Close, Hear, Pause, Pieces, Text};
@@ -42,7 +42,7 @@ pub(super) const HALVES: &[Scenario] = &[
                 }
             }
             let _ = SinkExt::<Message<'_>>::close(&mut sender).await;
-            Sender::with(&mut sender, |socket| v.tell_quietly(socket));
+            sender.with_socket(|socket| v.tell_quietly(socket));
             v.seen().done = true;
         }),
     ),
@@ -96,7 +96,7 @@ pub const LEFT: [(Scenario, usize); 2] = [
                             }
                             let _ = seen.note(insist!(seen, sender.flush()));
                             let _ = insist!(seen, sender.close(CloseCode::NORMAL_CLOSURE));
-                            Sender::with(&mut sender, |socket| seen.tell_quietly(socket));
+                            sender.with_socket(|socket| seen.tell_quietly(socket));
                         }),
                         // What the other one waits for its end with may be what this one would have got.
                         Box::pin(async move { while let Ok(Some(_)) = insist!(sees, receiver.recv()) {} }),
@@ -149,6 +149,6 @@ async fn receive_to_the_end(receiver: &mut Receiver<AnyStream, FaultyAlarm>, vie
             Err(error) => break Err(error),
         }
     };
-    receiver.with(|socket| view.tell_end(socket, end));
+    receiver.with_socket(|socket| view.tell_end(socket, end));
     view.seen().drained = true;
 }
