@@ -237,6 +237,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     pub fn set_options(&mut self, config: &Config) {
         let now = self.socket.now();
         self.socket.connection.set_options(now, config);
+        // Who receives keeps the time.
+        self.wakers.wake(Side::Receive);
     }
 
     /// Frees what memory the connection has and does not need now.

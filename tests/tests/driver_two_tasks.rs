@@ -7,7 +7,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sansocket::{CloseCode, Config, Message};
+use sansocket::{CloseCode, Config, Keepalive, Message};
 use sansocket_tests::ROLES;
 use sansocket_tests::pair::Dice;
 use sansocket_tests::scripted::{Clock, Scene, Task, connect_on, duplex, open, run_both, serve_on};
@@ -137,6 +137,24 @@ fn timers_wake_the_reader_after_a_writer_has_set_them() {
         scene.clock.pass(Duration::from_secs(5));
         assert!(reader.is_woken());
         assert!(reader.settle().is_pending());
+        assert_eq!(payloads(&scene.grip, PING), 1);
+    }
+}
+
+#[test]
+fn options_that_a_writer_sets_count_for_the_reader_that_waits() {
+    for role in ROLES {
+        let scene = open(role, &Config::new().idle_timeout(None).keepalive(Keepalive::Off));
+        let (mut sender, mut receiver) = scene.socket.split();
+        let mut waiting = Task::new(receiver.recv());
+        assert!(waiting.settle().is_pending());
+        sender.with_socket(|socket| {
+            socket.set_options(&Config::new().idle_timeout(Some(Duration::from_secs(10))))
+        });
+        assert!(waiting.is_woken());
+        assert!(waiting.settle().is_pending());
+        scene.clock.pass(Duration::from_secs(5));
+        assert!(waiting.is_woken() && waiting.settle().is_pending());
         assert_eq!(payloads(&scene.grip, PING), 1);
     }
 }
