@@ -34,7 +34,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         boxed(async {
             let mut socket = Socket::new(io, timer, |now| Connection::server(config, now));
             match next(&mut socket).await? {
-                Event::Request(request) => Ok(Self { socket, request }),
+                Event::Request(request) => {
+                    // The application may take its time.
+                    socket.shrink();
+                    Ok(Self { socket, request })
+                }
                 _ => Err(end(&mut socket)),
             }
         })

@@ -217,6 +217,9 @@ fn poll_open<I: Io + Unpin, T: Timer, H: Handler>(
         if mailbox.poll_ready(cx, has_room(&socket.connection)).is_pending() {
             return Poll::Pending;
         }
+        if socket.is_spent() {
+            break;
+        }
     }
     cx.waker().wake_by_ref();
     Poll::Pending

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 
-use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Message, Transport};
+use sansocket::{Cause, Connection, Disconnect, Event, Input, Instant, Message, State, Transport};
 
 use crate::io::{Io, Timer};
 use crate::pool;
@@ -14,6 +14,15 @@ use crate::unread::Unread;
 
 /// After reading this much, in small portions less, a poll lets other tasks run.
 const READ_PER_POLL: usize = 16 * pool::READ;
+
+/// And after reading this much that may have to be inflated, which takes a hundred times as long.
+const INFLATE_PER_POLL: usize = 8 * 1024;
+
+/// After so many reads, with nothing in between but what was read, it is time to look at the time.
+const READS_PER_LOOK: u8 = 16;
+
+/// What is read of a handshake at a time. What comes behind it waits until the application has decided.
+const OPENING_READ: usize = 8 * 1024;
 
 /// The stream has this long to get rid of what it holds once the connection is over.
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,6 +43,10 @@ pub(crate) struct Socket<I, T> {
     eof: bool,
     /// Writing failed.
     broken: bool,
+    /// Since the timers were looked at.
+    reads: u8,
+    /// It has read as much as a poll may.
+    spent: bool,
     /// Boxed, since few need it, and late.
     ending: Option<Box<Ending>>,
 }
@@ -57,6 +70,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             shut: false,
             eof: false,
             broken: false,
+            reads: 0,
+            spent: false,
             ending: None,
         }
     }
@@ -95,7 +110,9 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         patience: usize,
         mut visit: impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<Option<B>> {
-        let mut read = 0;
+        let (mut read, mut bytes) = (0, 0);
+        let waited = self.input.len();
+        self.spent = false;
         loop {
             if let ControlFlow::Break(value) = self.take_events(cx, patience, &mut visit) {
                 return Poll::Ready(Some(value));
@@ -105,26 +122,30 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 return Poll::Ready(None);
             }
             let reads_on = self.input.wants_more() && self.connection.wants_read() && !self.eof;
-            let has_turn = read < READ_PER_POLL;
+            let has_turn = read < READ_PER_POLL && !(bytes >= INFLATE_PER_POLL && self.inflates());
             // Before the timers: a peer whose bytes wait to be read is not silent.
             if reads_on && has_turn {
                 let before = self.input.len();
                 match self.poll_read(cx, &mut visit) {
                     Poll::Ready(ControlFlow::Continue(())) => {
-                        read += (self.input.len() - before).max(pool::READ);
+                        let n = self.input.len() - before;
+                        (read, bytes) = (read + n.max(pool::READ), bytes + n);
+                        self.count_read(n);
                         continue;
                     }
                     Poll::Ready(ControlFlow::Break(value)) => return Poll::Ready(Some(value)),
                     Poll::Pending => {}
                 }
             }
+            self.reads = 0;
             if self.poll_timers(cx) {
                 continue;
             }
             if reads_on {
                 if has_turn {
-                    self.input.shrink();
+                    self.input.shrink(waited);
                 } else {
+                    self.spent = true;
                     cx.waker().wake_by_ref();
                 }
                 return Poll::Pending;
@@ -133,9 +154,50 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             if written.is_ready() && !self.input.is_empty() && self.connection.wants_read() {
                 continue;
             }
-            self.input.shrink();
+            self.input.shrink(waited);
             return Poll::Pending;
         }
+    }
+
+    /// Whether it is others' turn, as what was read may have taken its time.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent || self.inflates()
+    }
+
+    /// Whether what is read may have to be inflated.
+    fn inflates(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.connection.agreed().is_some_and(|agreed| agreed.compression().is_some());
+        #[cfg(not(feature = "deflate"))]
+        false
+    }
+
+    fn count_read(&mut self, n: usize) {
+        if n > 0 {
+            self.reads += 1;
+            if self.reads.is_multiple_of(READS_PER_LOOK) {
+                self.look_at_the_time();
+            }
+        }
+    }
+
+    /// A peer that has always something more to say keeps nothing from being done in time. But what it said before it
+    /// was late may still wait to be read, so as many reads are made again before that counts.
+    #[cold]
+    fn look_at_the_time(&mut self) {
+        let now = self.timer.now();
+        self.connection.heard(now);
+        if self.connection.poll_timeout().is_none_or(|deadline| deadline.at > now) {
+            self.reads = 0;
+        } else if self.reads > READS_PER_LOOK {
+            self.reads = 0;
+            self.connection.handle_timeout(now);
+        }
+    }
+
+    /// What has come and waits takes no more memory than that.
+    pub(crate) fn shrink(&mut self) {
+        self.input.shrink(0);
     }
 
     /// The next message, if it was read already, as a whole, and there is nothing else to do.
@@ -279,7 +341,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         cx: &mut Context<'_>,
         visit: &mut impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<ControlFlow<B>> {
-        let read = Pin::new(&mut self.io).poll_read(cx, self.input.space());
+        let mut space = self.input.space();
+        if self.connection.state() == State::Connecting && space.len() > OPENING_READ {
+            space = &mut space[..OPENING_READ];
+        }
+        let read = Pin::new(&mut self.io).poll_read(cx, space);
         if let Poll::Ready(Ok(n @ 1..)) = read {
             self.input.filled(n);
             if self.input.wants_more() {

@@ -2,6 +2,9 @@
 
 use crate::pool::{self, PAGE, READ, front};
 
+/// Room for a few bytes more, where a few came.
+const SLACK: usize = 64;
+
 /// A block that is read into, and what of it has not been taken.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
@@ -49,7 +52,9 @@ impl Unread {
             return &mut block[self.start..][..READ];
         }
         let most = self.missing.max(READ);
-        self.make_room();
+        if !self.has_slack() {
+            self.make_room();
+        }
         let Some(block) = &mut self.block else { return &mut [] };
         let end = block.len().min(self.end.saturating_add(most));
         &mut block[self.end..end]
@@ -61,15 +66,27 @@ impl Unread {
         self.missing = self.missing.saturating_sub(n);
     }
 
-    /// Moves a few bytes that have to wait to memory of their own.
-    pub(crate) fn shrink(&mut self) {
+    /// Moves a few bytes that have to wait to memory of their own. If most of them, `waited`, did so before, some room is
+    /// left for more, or what comes by single bytes would be moved as a whole with each.
+    pub(crate) fn shrink(&mut self, waited: usize) {
         let len = self.len();
+        if len == 0 {
+            return self.release();
+        }
+        let room = len + if waited > len / 2 { len / 2 + SLACK } else { 0 };
         if len <= READ / 2
-            && let Some(block) = self.block.take_if(|block| block.len() > len)
+            && let Some(block) = self.block.take_if(|block| block.len() > room)
         {
-            (self.block, self.start, self.end) = (Some(block[self.start..self.end].into()), 0, len);
+            let mut short = vec![0; room].into_boxed_slice();
+            short[..len].copy_from_slice(&block[self.start..self.end]);
+            (self.block, self.start, self.end) = (Some(short), 0, len);
             pool::give_read(block);
         }
+    }
+
+    /// Whether there is room in a block that was made for what waits.
+    fn has_slack(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.len() < READ && self.end < block.len())
     }
 
     /// Gives up a block that nothing is in.
@@ -148,7 +165,7 @@ mod tests {
             assert_eq!(place(unread.bytes()), PAGE / 2);
         }
         unread.keep_last(10, 20);
-        unread.shrink();
+        unread.shrink(0);
         assert_eq!(unread.bytes(), [7; 10]);
         let _ = unread.space();
         assert_eq!((place(unread.bytes()), unread.len()), (PAGE / 2, 10));

@@ -144,6 +144,20 @@ impl Stage {
         stage
     }
 
+    /// The same, with messages compressed if the configuration has them so.
+    pub fn open_compressed(
+        config: Config,
+        act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
+    ) -> Self {
+        let mut stage = Self::new(config, Accept::new(), act);
+        stage.grip.give(REQUEST.strip_suffix(b"\r\n").expect("a head"));
+        stage.grip.give(b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        assert!(stage.task.settle().is_pending());
+        let head = stage.grip.take_head();
+        assert!(head.starts_with(b"HTTP/1.1 101 "));
+        stage
+    }
+
     /// Gives it the bytes of these frames in one read, and lets it go on.
     pub fn give(&mut self, frames: &[Vec<u8>]) {
         self.grip.give(frames.concat());

@@ -5,11 +5,15 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use sansocket::{Accept, Cause, Config, Keepalive, Kind, Message, Request, Response, Side, Status, Timer};
+use sansocket::deflate::Inflater;
+use sansocket::extension::WindowBits;
+use sansocket::{
+    Accept, Cause, Config, Keepalive, Kind, Message, Request, Response, Role, Side, Status, Timer,
+};
 use sansocket_driver::{Address, Decision, Handler, Outcome, Reply, Serve};
 use sansocket_tests::scripted::{Clock, REQUEST, Step, Task, stream};
 use sansocket_tests::stage::{Call, Stage, goodbye, ping, text};
-use sansocket_tests::wire::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload};
+use sansocket_tests::wire::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, frame};
 
 const CONFIG: Config = Config::new();
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,17 +105,45 @@ fn a_new_idle_timeout_begins_when_it_is_set() {
 #[test]
 fn a_handler_that_hibernates_goes_on_as_before() {
     for compression in [None, Some(sansocket::Compression::new().min_size(0))] {
-        let mut stage = Stage::open(CONFIG.compression(compression), |call, reply| {
+        let mut stage = Stage::open_compressed(CONFIG.compression(compression), |call, reply| {
             if let Call::Message(message) = call {
                 reply.send(message)?;
             }
             reply.hibernate();
             Ok(())
         });
+        let mut inflater = Inflater::new(WindowBits::MAX);
         for _ in 0..3 {
             stage.give(&[text("abc"), ping("p"), text("abc")]);
-            assert_eq!(stage.frames(), frames(&[(TEXT, "abc"), (PONG, "p"), (TEXT, "abc")]));
+            let mut said = stage.frames();
+            if compression.is_some() {
+                for (_, payload) in said.iter_mut().filter(|(opcode, _)| *opcode == TEXT) {
+                    *payload = inflater.message(payload, 100).unwrap().to_vec();
+                }
+            }
+            assert_eq!(said, frames(&[(TEXT, "abc"), (PONG, "p"), (TEXT, "abc")]));
         }
+    }
+}
+
+#[test]
+fn what_may_have_to_be_inflated_is_read_and_taken_little_by_little() {
+    const LEN: usize = 60_000;
+    for (compression, least, most) in [(None, 10, 16), (Some(sansocket::Compression::new()), 1, 2)] {
+        let mut stage = Stage::open_compressed(CONFIG.compression(compression), |call, reply| {
+            // As if its mailbox were never empty.
+            if let Call::Message(_) | Call::Info(_) = call {
+                reply.address().send(1)?;
+            }
+            Ok(())
+        });
+        let reads = |stage: &Stage| stage.grip.log().reads;
+        let opened = reads(&stage);
+        stage.grip.give(frame(Role::Server, BINARY, vec![7; LEN]).repeat(40));
+        assert!(stage.task.poll().is_pending());
+        let once = reads(&stage) - opened;
+        assert!((least..=most).contains(&once), "{once} reads of 64 KiB in one poll");
+        assert!(stage.task.is_woken());
     }
 }
 

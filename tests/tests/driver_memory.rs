@@ -8,9 +8,9 @@ use std::alloc::System;
 use std::io::{self, IoSlice};
 
 use sansocket::{Config, Instant, Message, Role};
-use sansocket_driver::{Handler, Io, Outcome, Reply, Serve, Timer};
+use sansocket_driver::{Handler, Incoming, Io, Outcome, Reply, Serve, Timer};
 use sansocket_tests::meter::{Meter, alone, assert_at_most};
-use sansocket_tests::scripted::REQUEST;
+use sansocket_tests::scripted::{Clock, REQUEST, run, stream};
 use sansocket_tests::wire::{self, BINARY};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -133,6 +133,59 @@ fn a_connection_whose_message_is_through_holds_nothing_of_it() {
     let one = meter.now() / again.len();
     assert_at_most(4 * KIB, one, "a connection behind an echo of 1 MiB");
     drop(idle);
+}
+
+#[test]
+fn what_comes_behind_a_request_waits_in_memory_of_its_own() {
+    const COUNT: usize = 20;
+    let _turn = alone(counts);
+    let held = |behind: usize| {
+        let ends: Vec<_> = (0..COUNT)
+            .map(|_| {
+                let ((end, grip), clock) = (stream(), Clock::new());
+                grip.give(REQUEST);
+                grip.give(vec![0x81; behind]);
+                (end, clock.alarm(), grip)
+            })
+            .collect();
+        let meter = Meter::new(counts);
+        let (mut waiting, mut grips) = (Vec::with_capacity(COUNT), Vec::with_capacity(COUNT));
+        for (end, alarm, grip) in ends {
+            waiting.push(run(Incoming::read(end, alarm, &Config::new())).unwrap());
+            grips.push(grip);
+        }
+        meter.now() / COUNT
+    };
+    // The thread's own.
+    let _ = held(0);
+    for behind in [0, 1, 1000, 10 * KIB, 60 * KIB] {
+        let allowed = 4 * KIB + 2 * behind.min(8 * KIB);
+        assert_at_most(allowed, held(behind), &format!("{behind} bytes behind"));
+    }
+}
+
+#[test]
+fn a_message_that_comes_byte_by_byte_is_not_copied_for_each() {
+    let _turn = alone(counts);
+    for len in [1000, 8 * KIB, 31 * KIB] {
+        let ((end, grip), clock) = (stream(), Clock::new());
+        grip.give(REQUEST);
+        let mut serve = Serve::new(end, clock.alarm(), Config::new(), Echo);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut serve).poll(&mut cx).is_pending());
+        grip.clear();
+        let bytes = wire::frame(Role::Server, BINARY, vec![7; len]);
+        let mut moved = 0;
+        for byte in &bytes {
+            grip.give([*byte]);
+            let [before, _] = counts();
+            assert!(Pin::new(&mut serve).poll(&mut cx).is_pending());
+            moved += counts()[0] - before;
+        }
+        assert!(grip.take().ends_with(&[7; 1000]));
+        // Half as much again each time, and what the scripted stream notes of each byte.
+        assert_at_most(64 * len + 64 * KIB, moved, &format!("{len} bytes, one by one"));
+    }
 }
 
 /// A server has one for each connection. One allocation has it: a few bytes more are 128 on tokio, which aligns tasks

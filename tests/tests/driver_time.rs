@@ -5,7 +5,8 @@ use core::task::Poll;
 use core::time::Duration;
 
 use futures_util::FutureExt;
-use sansocket::{Cause, CloseCode, Config, Message, State, Timer};
+use sansocket::{Cause, CloseCode, Config, Keepalive, Message, Role, State, Timer};
+use sansocket_driver::Error;
 use sansocket_tests::ROLES;
 use sansocket_tests::scripted::{self, Step, Task, open, run};
 use sansocket_tests::wire::{BINARY, CLOSE, PING, PONG, TEXT, close, close_payload, frame, payloads};
@@ -190,5 +191,87 @@ fn a_peer_that_nobody_receives_from_is_not_idle_when_a_send_has_to_wait() {
         assert!(sending.settle().is_pending());
         drop(sending);
         assert_eq!(scene.socket.connection().state(), State::Closing);
+    }
+}
+
+/// A peer has said something whenever the application asks, which is once a second.
+fn once_a_second(
+    scene: &mut scripted::Scene,
+    role: Role,
+    mut says: impl FnMut(u32) -> Vec<u8>,
+) -> Option<(u32, Result<Option<Message<'static>>, Error>)> {
+    for second in 0..200 {
+        scene.grip.give(says(second));
+        match Task::new(scene.socket.recv()).settle() {
+            Poll::Ready(Ok(Some(message))) => assert_eq!(message, Message::text("m"), "{role:?}"),
+            Poll::Ready(end) => return Some((second, end)),
+            Poll::Pending => {}
+        }
+        scene.clock.pass(SECOND);
+    }
+    None
+}
+
+#[test]
+fn a_peer_that_goes_on_talking_and_does_not_answer_our_close_is_left() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.close_timeout(5 * SECOND));
+        scene.socket.start_close(CloseCode::GOING_AWAY);
+        let end = once_a_second(&mut scene, role, |_| frame(role, TEXT, "m"));
+        let (second, end) = end.expect("an end");
+        assert!((5..40).contains(&second), "{second}");
+        let error = end.unwrap_err();
+        assert_eq!(error.cause(), Some(&Cause::TimedOut(Timer::Close)));
+        assert_eq!(scene.socket.connection().state(), State::Closed);
+    }
+}
+
+#[test]
+fn a_peer_that_goes_on_talking_is_asked_and_must_answer() {
+    for role in ROLES {
+        let config = CONFIG.keepalive(Keepalive::Every(10 * SECOND)).pong_timeout(Some(20 * SECOND));
+        let mut scene = open(role, &config);
+        let (second, end) = once_a_second(&mut scene, role, |_| frame(role, TEXT, "m")).expect("an end");
+        assert!((30..100).contains(&second), "{second}");
+        assert_eq!(end.unwrap_err().cause(), Some(&Cause::TimedOut(Timer::Pong)));
+
+        let mut scene = open(role, &config);
+        let grip = scene.grip.clone();
+        let mut pings = 0;
+        let end = once_a_second(&mut scene, role, |_| {
+            let asked = payloads(&grip.take(), PING);
+            pings += asked.len();
+            let pongs = asked.iter().flat_map(|ping| frame(role, PONG, ping));
+            pongs.chain(frame(role, TEXT, "m")).collect()
+        });
+        assert!(end.is_none() && pings >= 5, "{pings}, {end:?}");
+    }
+}
+
+#[test]
+fn a_pong_that_waits_behind_much_else_came_in_time() {
+    for role in ROLES {
+        let config = CONFIG.keepalive(Keepalive::Every(10 * SECOND)).pong_timeout(Some(20 * SECOND));
+        // The application has read ever so often when it takes a rest.
+        for before in 0..40 {
+            let mut scene = open(role, &config);
+            for _ in 0..before {
+                scene.grip.give(frame(role, TEXT, "m"));
+                assert!(matches!(run(scene.socket.recv()), Ok(Some(_))));
+            }
+            scene.clock.pass(10 * SECOND);
+            assert!(Task::new(scene.socket.recv()).settle().is_pending());
+            let pings = payloads(&scene.grip.take(), PING);
+            assert_eq!(pings.len(), 1);
+            scene.clock.pass(30 * SECOND);
+            let message = frame(role, BINARY, vec![7; 60_000]);
+            scene.grip.give(message.repeat(12));
+            scene.grip.give(frame(role, PONG, &pings[0]));
+            for _ in 0..12 {
+                assert!(matches!(run(scene.socket.recv()), Ok(Some(_))), "{before}");
+            }
+            assert!(Task::new(scene.socket.recv()).settle().is_pending());
+            assert_eq!(scene.socket.connection().state(), State::Open, "{before}");
+        }
     }
 }
