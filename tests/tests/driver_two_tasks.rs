@@ -149,7 +149,7 @@ fn options_that_a_writer_sets_count_for_the_reader_that_waits() {
         let mut waiting = Task::new(receiver.recv());
         assert!(waiting.settle().is_pending());
         sender.with_socket(|socket| {
-            socket.set_options(&Config::new().idle_timeout(Some(Duration::from_secs(10))))
+            socket.set_options(&Config::new().idle_timeout(Some(Duration::from_secs(10))));
         });
         assert!(waiting.is_woken());
         assert!(waiting.settle().is_pending());
