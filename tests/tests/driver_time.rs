@@ -255,14 +255,14 @@ fn a_pong_that_waits_behind_much_else_came_in_time() {
         // The application has read ever so often when it takes a rest.
         for before in 0..40 {
             let mut scene = open(role, &config);
-            for _ in 0..before {
-                scene.grip.give(frame(role, TEXT, "m"));
-                assert!(matches!(run(scene.socket.recv()), Ok(Some(_))));
-            }
             scene.clock.pass(10 * SECOND);
             assert!(Task::new(scene.socket.recv()).settle().is_pending());
             let pings = payloads(&scene.grip.take(), PING);
             assert_eq!(pings.len(), 1);
+            for _ in 0..before {
+                scene.grip.give(frame(role, TEXT, "m"));
+                assert!(matches!(run(scene.socket.recv()), Ok(Some(_))));
+            }
             scene.clock.pass(30 * SECOND);
             let message = frame(role, BINARY, vec![7; 60_000]);
             scene.grip.give(message.repeat(12));
@@ -273,5 +273,18 @@ fn a_pong_that_waits_behind_much_else_came_in_time() {
             assert!(Task::new(scene.socket.recv()).settle().is_pending());
             assert_eq!(scene.socket.connection().state(), State::Open, "{before}");
         }
+    }
+}
+
+#[test]
+fn a_peer_that_always_has_something_to_say_is_not_idle_however_slow_we_are() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.idle_timeout(Some(10 * SECOND)));
+        for _ in 0..100 {
+            scene.grip.give(frame(role, TEXT, "m"));
+            assert!(matches!(run(scene.socket.recv()), Ok(Some(_))));
+            scene.clock.pass(11 * SECOND);
+        }
+        assert_eq!(scene.socket.connection().state(), State::Open);
     }
 }
