@@ -230,9 +230,9 @@ impl Outbox {
     }
 
     /// Drops the messages that wait, of which nothing has been sent, and the rest of the one that has begun:
-    /// a Close follows.
-    pub(crate) fn drop_waiting(&mut self) {
-        self.waiting = None;
+    /// a Close follows. Whether there were any.
+    pub(crate) fn drop_waiting(&mut self) -> bool {
+        self.waiting.take().is_some()
     }
 
     /// The block, if it is empty and there is one; other memory that nothing needs is freed.

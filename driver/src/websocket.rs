@@ -174,8 +174,8 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
     /// Writes all that is queued.
     ///
     /// # Errors
-    /// [`Error::Send`] once the connection was closed in order; [`Error::Io`] or [`Error::Disconnected`] if
-    /// it ended otherwise.
+    /// [`Error::Send`] once the connection was closed in order, or if some of that
+    /// [was dropped](Connection::has_dropped); [`Error::Io`] or [`Error::Disconnected`] if it ended otherwise.
     ///
     /// # Cancel safety
     /// Safe: what is not written stays queued.
@@ -395,7 +395,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
 
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let done = self.polled(Side::Send, cx, Socket::poll_flush);
-        done.map(|result| result.map_err(|disconnect| self.send_error(&disconnect)))
+        done.map(|result| match result {
+            // All is written that there still was.
+            Ok(()) if self.socket.connection.has_dropped() => Err(Error::Send(SendError::Closed)),
+            result => result.map_err(|disconnect| self.send_error(&disconnect)),
+        })
     }
 
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {

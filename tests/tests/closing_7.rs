@@ -231,6 +231,7 @@ fn a_close_goes_out_behind_messages_in_fragments_and_loses_nothing_5_5_1() {
         connection.send("behind").unwrap();
         connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();
         pair.run();
+        assert!(!pair.end(role).connection.has_dropped());
         let expected = [
             Event::Message(Message::from(&message[..])),
             Event::Message(Message::from("behind")),
@@ -248,8 +249,9 @@ fn a_failure_or_the_peers_close_drops_what_waits_behind_a_fragment_7_1_7() {
         for (bytes, code) in [(vec![0xFF], 1002), (wire::close(role, 3003, ""), 3003)] {
             let mut connection = open(role, &config);
             connection.send(vec![0; 500_000]).unwrap();
+            assert!(!connection.has_dropped());
             receive(&mut connection, START, &bytes);
-            assert!(connection.buffered() < 32_000, "what waits is dropped");
+            assert!(connection.buffered() < 32_000 && connection.has_dropped(), "what waits is dropped");
             let frames = wire::parse(&take_output(&mut connection));
             let (close, fragments) = frames.split_last().unwrap();
             assert_eq!((close.first, &close.payload), (0x88, &close_payload(code)));

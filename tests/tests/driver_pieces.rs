@@ -2,6 +2,8 @@
 //! is told.
 #![cfg(feature = "driver")]
 
+use core::task::Poll;
+
 use sansocket::{
     Agreed, Cause, CloseCode, Config, Data, Delivery, Endpoint, Kind, Message, Prepared, ProtocolError, Role,
     SendError, Side,
@@ -84,7 +86,7 @@ fn recv_puts_pieces_together_however_they_come() {
             let mut waiting = Task::new(async { (scene.socket.recv().await, scene.socket.recv().await) });
             assert!(waiting.settle().is_pending());
             scene.grip.give(&bytes[at..]);
-            let core::task::Poll::Ready((one, other)) = waiting.settle() else { panic!("they are there") };
+            let Poll::Ready((one, other)) = waiting.settle() else { panic!("they are there") };
             assert_eq!(one.unwrap(), Some(Message::from("abcd")));
             assert_eq!(other.unwrap(), Some(Message::from(vec![5; 300])));
         }
@@ -305,5 +307,33 @@ fn a_connection_lasts_until_both_halves_are_dropped() {
             }
             assert!(grip.is_dropped());
         }
+    }
+}
+
+#[test]
+fn a_message_whose_fragments_are_dropped_behind_an_error_of_the_peers_was_not_sent() {
+    for role in ROLES {
+        let mut scene = open(role, &CONFIG.auto_fragment(Some(1000)));
+        scene.grip.set_room(100);
+        run(scene.socket.feed(vec![7; 50_000])).unwrap();
+        scene.grip.give([0xFF]);
+        assert!(Task::new(scene.socket.recv()).settle().is_pending());
+        scene.grip.set_room(usize::MAX);
+        assert!(matches!(run(scene.socket.flush()), Err(Error::Send(SendError::Closed))), "{role:?}");
+
+        let scene = open(role, &CONFIG.auto_fragment(Some(1000)));
+        scene.grip.set_room(100);
+        let grip = scene.grip.clone();
+        let (mut sender, mut receiver) = scene.socket.split();
+        let mut sending = Task::new(sender.send(vec![7; 50_000]));
+        assert!(sending.settle().is_pending());
+        grip.give(frame(role, TEXT, [0xFF]));
+        let mut receiving = Task::new(receiver.recv());
+        assert!(receiving.settle().is_pending(), "the Close is not written");
+        grip.set_room(usize::MAX);
+        assert!(matches!(sending.settle(), Poll::Ready(Err(Error::Send(SendError::Closed)))), "{role:?}");
+        grip.end();
+        let Poll::Ready(Err(error)) = receiving.settle() else { panic!("it is over") };
+        assert!(matches!(error.cause(), Some(Cause::Violation(ProtocolError::InvalidUtf8))));
     }
 }

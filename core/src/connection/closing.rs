@@ -35,7 +35,7 @@ impl Connection {
     pub(super) fn close_received(&mut self, now: Instant, frame: &CloseFrame<'_>) {
         if let Phase::Open = self.phase {
             // What waits behind a fragment is not wanted any more: the peer discards it.
-            self.outbox.drop_waiting();
+            self.dropped |= self.outbox.drop_waiting();
             let echo = frame.code().map_or_else(CloseFrame::empty, CloseFrame::from);
             self.begin_close(now, Cause::Closed(Side::Remote), echo);
         }
@@ -57,7 +57,7 @@ impl Connection {
     /// Fails the connection (§7.1.7).
     pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
         if let Phase::Open = self.phase {
-            self.outbox.drop_waiting();
+            self.dropped |= self.outbox.drop_waiting();
             self.begin_close(now, Cause::Violation(error), error.close_code().into());
         } else if let Some(ending) = &mut self.ending {
             ending.0.cause = Cause::Violation(error);
@@ -128,7 +128,7 @@ impl Connection {
             Some(_) => {}
         }
         self.forget_unsent();
-        self.outbox.clear();
+        self.drop_output();
         self.conclude();
     }
 
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     fn time_out(&mut self, now: Instant, timer: Timer, code: CloseCode) {
-        self.outbox.drop_waiting();
+        self.dropped |= self.outbox.drop_waiting();
         self.begin_close(now, Cause::TimedOut(timer), code.into());
     }
 
@@ -171,6 +171,11 @@ impl Connection {
                 self.end(Cause::Lost);
             }
         }
+        self.drop_output();
+    }
+
+    fn drop_output(&mut self) {
+        self.dropped |= self.outbox.len() > 0;
         self.outbox.clear();
     }
 

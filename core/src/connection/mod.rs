@@ -98,6 +98,7 @@ pub struct Connection {
     progress: u32,
     /// There were enough of them the last time.
     lagging: bool,
+    dropped: bool,
     paused: bool,
     /// Input waits for output.
     backpressure: bool,
@@ -224,6 +225,7 @@ impl Connection {
             timers: Timers::new(now),
             progress: 0,
             lagging: false,
+            dropped: false,
             paused: false,
             backpressure: true,
             opened: false,
@@ -433,6 +435,12 @@ impl Connection {
     /// How many bytes of output are queued, those that wait behind a fragment included.
     pub fn buffered(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Whether some of what was queued was dropped and will not be written: the transport failed, or a Close of the peer's, a
+    /// timeout or an error of the peer's ended what waited in fragments.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped
     }
 
     /// [`Config::high_water`], as it is set now.
