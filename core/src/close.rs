@@ -131,11 +131,13 @@ impl<'a> CloseFrame<'a> {
     /// Reads the payload of a Close frame.
     ///
     /// # Errors
-    /// A single byte, a code that may not be sent, or a reason that is not UTF-8.
+    /// More than 125 bytes ([`ProtocolError::ControlTooLong`]), a single one, a code that may not be sent, or a reason
+    /// that is not UTF-8.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         match payload {
             [] => Ok(Self::empty()),
             [_] => Err(ProtocolError::CloseOfOneByte),
+            _ if payload.len() > MAX_CONTROL_PAYLOAD => Err(ProtocolError::ControlTooLong),
             [high, low, reason @ ..] => {
                 let number = u16::from_be_bytes([*high, *low]);
                 let code = CloseCode::new(number).ok_or(ProtocolError::InvalidCloseCode(number))?;

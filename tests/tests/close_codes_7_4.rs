@@ -241,6 +241,29 @@ fn a_close_frame_is_read_from_a_payload_and_says_what_it_is() {
     assert_eq!((CloseFrame::empty().code(), CloseFrame::empty().reason()), (None, ""));
 }
 
+/// Of what no Close frame can have, none is made that [`Connection::close`](sansocket::Connection::close) could not send.
+#[test]
+fn a_close_frame_is_read_from_at_most_125_bytes_and_can_be_sent() {
+    for (len, expected) in [(123, Ok(121)), (124, Ok(122)), (125, Ok(123))]
+        .into_iter()
+        .chain([126, 127, 1000, 1 << 16].map(|len| (len, Err(ProtocolError::ControlTooLong))))
+    {
+        let payload = [&b"\x03\xe8"[..], &vec![b'x'; len - 2]].concat();
+        let frame = CloseFrame::decode(&payload);
+        assert_eq!(
+            frame.as_ref().map(|frame| frame.reason().len()),
+            expected.as_ref().copied(),
+            "{len} bytes"
+        );
+        let Ok(frame) = frame else { continue };
+        for role in ROLES {
+            let mut connection = open(role, &Config::new());
+            connection.close(START, frame.clone()).unwrap();
+            assert_eq!(wire::payloads(&take_output(&mut connection), CLOSE), [&payload[..]]);
+        }
+    }
+}
+
 #[test]
 fn every_violation_is_told_in_words_of_its_own_with_its_numbers() {
     let (len, max) = (1234, 567);
