@@ -160,6 +160,31 @@ fn fragments_come_in_order_and_from_the_right_side() {
 /// Shorter texts are never left.
 const LONG_TEXT: usize = 16 * 1024;
 
+/// Also when the error is in a header spread over reads, of which the beginning was taken.
+#[test]
+fn a_wrong_byte_stays_in_the_input_and_whoever_asks_again_gets_the_same_error() {
+    let cases: [(&[u8], u8, ProtocolError); 4] = [
+        (b"", 0x83, ProtocolError::ReservedOpcode(3)),
+        (b"\x81", 0x01, ProtocolError::Unmasked),
+        (b"\x82\xFE\x00", 0x01, ProtocolError::NonMinimalLength),
+        (b"\x82\xFF", 0x80, ProtocolError::LengthOverflow),
+    ];
+    for (begin, wrong, error) in cases {
+        let mut decoder = Decoder::new(Role::Server);
+        for byte in begin {
+            assert_eq!(decoder.header(&mut Input::new(&mut [*byte])), Ok(None));
+        }
+        for more in 0..100 {
+            let mut bytes = [vec![wrong], vec![0x81; more]].concat();
+            let mut input = Input::new(&mut bytes);
+            assert_eq!(decoder.header(&mut input), Err(error), "asked {more} times, behind {begin:?}");
+            assert_eq!(decoder.header(&mut input), Err(error));
+            assert_eq!(input.remaining(), 1 + more);
+            assert_eq!(decoder.header(&mut Input::new(&mut [])), Ok(None));
+        }
+    }
+}
+
 #[test]
 fn a_patient_input_keeps_a_message_until_it_is_whole_and_tells_what_is_missing() {
     for role in ROLES {

@@ -193,8 +193,8 @@ impl Decoder {
     /// The payload of the frame before must have been taken.
     ///
     /// # Errors
-    /// The first byte that no valid header could have, as soon as it is there. The decoder is of no use after
-    /// that.
+    /// The first byte that no valid header could have, as soon as it is there. It is not taken: the same input comes to
+    /// the same error again.
     #[inline]
     pub fn header(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
         debug_assert_eq!(self.left, 0, "the payload before was not taken");
@@ -215,7 +215,7 @@ impl Decoder {
                 Ok(None)
             }
             None => {
-                self.spill(input, MAX_HEADER);
+                self.spill(input);
                 Ok(None)
             }
         }
@@ -344,10 +344,14 @@ impl Decoder {
     #[cold]
     fn header_over_reads(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, ProtocolError> {
         // Byte by byte, so that nothing behind the header is taken: at most 14 rounds a frame.
-        while !input.is_empty() {
-            self.spill(input, 1);
-            let prefix = self.spill;
-            if let Some((header, _)) = self.parse(&prefix[..usize::from(self.spilled)])? {
+        while let Some(byte) = input.peek().first() {
+            let end = usize::from(self.spilled);
+            self.spill[end] = *byte;
+            // A wrong byte is not taken, as where the header is in one read: it stays the answer.
+            let found = self.parse(&self.spill[..=end])?;
+            input.take(1);
+            self.spilled += 1;
+            if let Some((header, _)) = found {
                 self.spilled = 0;
                 self.begin(&header);
                 return Ok(Some(header));
@@ -366,8 +370,8 @@ impl Decoder {
             }
     }
 
-    fn spill(&mut self, input: &mut Input<'_>, max: usize) {
-        for byte in input.take(max) {
+    fn spill(&mut self, input: &mut Input<'_>) {
+        for byte in input.take(MAX_HEADER) {
             self.spill[usize::from(self.spilled)] = *byte;
             self.spilled += 1;
         }
