@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use sansocket::{
-    Accept, AcceptError, Cause, Config, Connection, Event, Refusal, Response, Role, SendError, State, Status,
-    Timer, Transport,
+    Accept, AcceptError, Cause, Config, Connection, Event, Refusal, Request, Response, Role, SendError,
+    State, Status, Timer, Transport,
 };
 use sansocket_tests::heads::{Answer, GOOD, asked, but, server, with};
 use sansocket_tests::{START, at_every_split, receive, receive_accepting, take_output, wire};
@@ -226,6 +226,41 @@ fn section_4_2_1_what_is_wrong_with_a_request_is_told() {
         assert!(!record.end.is_orderly());
         assert_eq!(record.end.cause(), &Cause::Refused(refusal));
     }
+}
+
+/// A name more would take more memory than a request may.
+#[test]
+fn a_client_may_offer_64_subprotocols_that_are_different() {
+    let names = |count: usize| (0..count).map(|i| format!("p{i}")).collect::<Vec<_>>();
+    let one_field = |names: &[String]| with(&format!("Sec-WebSocket-Protocol: {}", names.join(", ")));
+    let many_fields = |names: &[String]| {
+        with(
+            &names
+                .iter()
+                .map(|name| format!("Sec-WebSocket-Protocol: {name}"))
+                .collect::<Vec<_>>()
+                .join("\r\n"),
+        )
+    };
+    assert_eq!(Request::MAX_SUBPROTOCOLS, 64);
+    for request in [one_field, many_fields] {
+        let (mut server, asked) = asked(&request(&names(64)));
+        assert_eq!(asked.subprotocols().collect::<Vec<_>>(), names(64));
+        server.accept(START, Accept::new().subprotocol("p63")).unwrap();
+        assert_eq!(Answer::parse(&take_output(&mut server)).header("sec-websocket-protocol"), Some("p63"));
+        let mut twice = names(64);
+        twice[63] = "p0".into();
+        let mut no_token = names(64);
+        no_token[63] = "p 63".into();
+        for offered in [names(65), twice, no_token] {
+            let record = sansocket_tests::splits::run(self::server(), [request(&offered).as_bytes()]);
+            assert_eq!(record.events, []);
+            assert_eq!(record.end.cause(), &Cause::Refused(Refusal::Subprotocols), "{offered:?}");
+        }
+    }
+    // Of a request for something else they are a header like any other.
+    let other = one_field(&names(65)).replacen("Upgrade: websocket\r\n", "", 1);
+    assert_eq!(asked(&other).1.subprotocols().count(), 65);
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub enum Refusal {
     Hixie76,
     /// `Sec-WebSocket-Key` is missing, there are several, or it is not the base64 of 16 bytes: 400.
     Key,
-    /// `Sec-WebSocket-Protocol` is not a list of tokens without duplicates: 400.
+    /// `Sec-WebSocket-Protocol` is not a list of tokens without duplicates, or has more than
+    /// [`Request::MAX_SUBPROTOCOLS`](crate::Request::MAX_SUBPROTOCOLS): 400.
     Subprotocols,
     /// `Sec-WebSocket-Extensions` does not follow its grammar: 400.
     Extensions,
@@ -116,7 +117,9 @@ impl fmt::Display for Refusal {
             Self::Version => "the WebSocket version must be one of 13, 8, 7".into(),
             Self::Hixie76 => "the WebSocket protocol before version 4 is not supported".into(),
             Self::Key => "there must be one Sec-WebSocket-Key: 16 bytes in base64".into(),
-            Self::Subprotocols => "Sec-WebSocket-Protocol must be a list of different tokens".into(),
+            Self::Subprotocols => {
+                "Sec-WebSocket-Protocol must be a list of at most 64 different tokens".into()
+            }
             Self::Extensions => "Sec-WebSocket-Extensions is malformed".into(),
             Self::ForeignHost { host } => format!(
                 "this server does not go by the name {host:?}; its setting for this is `Config::hosts`"

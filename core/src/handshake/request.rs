@@ -50,6 +50,10 @@ struct Upgrade {
 }
 
 impl Request {
+    /// A client may offer so many subprotocols; with more its request is refused
+    /// ([`Refusal::Subprotocols`]).
+    pub const MAX_SUBPROTOCOLS: usize = 64;
+
     /// Whether this asks for a WebSocket. If not, [`accept`](crate::Connection::accept) answers that it
     /// should have, and [`reject`](crate::Connection::reject) answers what the application wants.
     pub fn is_upgrade(&self) -> bool {
@@ -103,7 +107,8 @@ impl Request {
         self.0.upgrade.as_ref().map(|upgrade| upgrade.version)
     }
 
-    /// The subprotocols that the client offers, most wanted first (§1.9).
+    /// The subprotocols that the client offers, most wanted first (§1.9): different ones, and at most 64 of them
+    /// if this [asks for a WebSocket](Self::is_upgrade).
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         let values = self.0.fields.all("sec-websocket-protocol").flat_map(list);
         values.filter_map(|name| core::str::from_utf8(name).ok())
@@ -196,9 +201,16 @@ impl Request {
         if fields.one("origin").is_err() || fields.one("sec-websocket-origin").is_err() {
             return Err(Refusal::Malformed);
         }
-        let mut offered: SmallVec<[&[u8]; 8]> = fields.all("sec-websocket-protocol").flat_map(list).collect();
+        // Sorted, their places take memory: eight times as much as the names themselves, if these are short.
+        let mut offered = SmallVec::<[&[u8]; 8]>::new();
+        for name in fields.all("sec-websocket-protocol").flat_map(list) {
+            if offered.len() == Self::MAX_SUBPROTOCOLS || !is_token(name) {
+                return Err(Refusal::Subprotocols);
+            }
+            offered.push(name);
+        }
         offered.sort_unstable();
-        if !offered.iter().all(|name| is_token(name)) || offered.windows(2).any(|pair| pair[0] == pair[1]) {
+        if offered.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Refusal::Subprotocols);
         }
         for value in fields.all("sec-websocket-extensions") {
