@@ -263,6 +263,49 @@ fn a_client_may_offer_64_subprotocols_that_are_different() {
     assert_eq!(asked(&other).1.subprotocols().count(), 65);
 }
 
+/// An answer, a verdict and its line in a log are short, whatever a client writes.
+#[test]
+fn a_refusal_repeats_at_most_256_bytes_of_what_a_client_wrote() {
+    let hosts = Config::new().hosts(["example.org"]);
+    for (character, escaped) in
+        [("x", "x"), ("\u{300}", "\\u{300}"), ("€", "€"), ("😀", "😀"), ("\"", "\\\"")]
+    {
+        for bytes in [250, 255, 256, 257, 258, 259, 260, 300, 1000, 8000] {
+            let text = |begin: &str| {
+                let text = begin.to_owned() + &character.repeat((bytes - begin.len()) / character.len());
+                let fits = |end: &usize| text.is_char_boundary(*end);
+                let cut = text.len() > 256;
+                let end = if cut { (0..=253).rfind(fits).unwrap() } else { text.len() };
+                let repeated = text[..end].to_owned() + if cut { "…" } else { "" };
+                assert!(repeated.len() <= Refusal::MAX_QUOTED);
+                (text, repeated)
+            };
+            let (origin, repeated) = text("http://");
+            let refused = |config: &Config, head: &str| {
+                let mut server = Connection::server(config, START);
+                assert_eq!(receive(&mut server, START, head.as_bytes()), (vec![], 0));
+                let answer = Answer::parse(&take_output(&mut server));
+                server.receive_eof();
+                let Transport::Close(end) = server.transport() else { panic!("not over") };
+                assert!(answer.body.len() < 2048 && end.to_string().len() < 2048, "{end}");
+                assert!(answer.body.contains(&escaped.repeat(20)), "{}", answer.body);
+                end.cause().clone()
+            };
+            let refusal = Refusal::Origin { origin: repeated, host: "example.com".into() };
+            assert_eq!(refused(&Config::new(), &with(&format!("Origin: {origin}"))), Cause::Refused(refusal));
+            if character == "x" {
+                let (host, repeated) = text("");
+                let head = but("example.com", &host);
+                let refusal = Refusal::ForeignHost { host: repeated.clone() };
+                assert_eq!(refused(&hosts, &head), Cause::Refused(refusal));
+                let refusal = Refusal::Origin { origin: "null".into(), host: repeated };
+                let head = head.replacen("\r\n\r\n", "\r\nOrigin: null\r\n\r\n", 1);
+                assert_eq!(refused(&Config::new(), &head), Cause::Refused(refusal));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_refusal_is_written_before_the_transport_is_shut_down() {
     let mut server = server();

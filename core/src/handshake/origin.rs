@@ -14,7 +14,7 @@ pub(super) fn check_host(allowed: Option<&[String]>, request: &Request) -> Resul
         let (allowed_name, allowed_port) = split(allowed);
         allowed_name.eq_ignore_ascii_case(name) && (allowed_port.is_none() || allowed_port == port)
     });
-    if is_allowed { Ok(()) } else { Err(Refusal::ForeignHost { host: String::from(host) }) }
+    if is_allowed { Ok(()) } else { Err(Refusal::ForeignHost { host: quote(host) }) }
 }
 
 /// Checks the request's origin, if it names one.
@@ -29,7 +29,20 @@ pub(super) fn check(policy: &Origins, request: &Request) -> Result<(), Refusal> 
         return Ok(());
     }
     let host = hosts(request).next().unwrap_or_default();
-    Err(Refusal::Origin { origin: String::from(origin), host: String::from(host) })
+    Err(Refusal::Origin { origin: quote(origin), host: quote(host) })
+}
+
+/// What a refusal repeats of what the peer wrote: enough to know it by, and little enough for an answer and a log line.
+fn quote(text: &str) -> String {
+    const CUT: &str = "…";
+    if text.len() <= Refusal::MAX_QUOTED {
+        return String::from(text);
+    }
+    let mut end = Refusal::MAX_QUOTED - CUT.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    [&text[..end], CUT].concat()
 }
 
 /// The host that the request is for: what it says itself, and what a proxy says that it said. A page cannot

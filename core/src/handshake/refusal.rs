@@ -44,19 +44,22 @@ pub enum Refusal {
     Extensions,
     /// The request is for a host that is none of [`Config::hosts`](crate::Config::hosts): 403.
     ForeignHost {
-        /// The host that it is for.
+        /// The host that it is for; if that is longer than [`Refusal::MAX_QUOTED`], its beginning and `…`.
         host: String,
     },
     /// [`Config::origins`](crate::Config::origins) does not let pages from this origin connect: 403.
     Origin {
-        /// The origin that the request names.
+        /// The origin that the request names; if that is longer than [`Refusal::MAX_QUOTED`], its beginning and `…`.
         origin: String,
-        /// The host that it is for.
+        /// The host that it is for, cut in the same way.
         host: String,
     },
 }
 
 impl Refusal {
+    /// This many bytes of an origin or a host that a client wrote are repeated at most, in the response and in logs.
+    pub const MAX_QUOTED: usize = 256;
+
     /// The response, whose body says what is wrong.
     pub(crate) fn response(&self) -> Response {
         let response = Response::new(self.status()).text(self.to_string());
