@@ -237,7 +237,7 @@ impl ClientHandshake {
             };
             if status == Status::SWITCHING_PROTOCOLS {
                 return match self.verify(&fields) {
-                    Ok(agreed) => Answer::Open(response(status, &fields), agreed),
+                    Ok(agreed) => Answer::Open(Response::received(status, fields), agreed),
                     Err(error) => Answer::Failed(error),
                 };
             }
@@ -249,8 +249,8 @@ impl ClientHandshake {
                 self.reader.restart();
                 continue;
             }
-            self.refused =
-                Some(Refused { response: response(status, &fields), body: Body::new(status, &fields) });
+            let body = Body::new(status, &fields);
+            self.refused = Some(Refused { response: Response::received(status, fields), body });
         }
         let ended = |refused: &mut Refused| refused.body.receive(input, refused.response.body_mut());
         match self.refused.take_if(ended) {
@@ -300,7 +300,9 @@ impl ClientHandshake {
     }
 }
 
-fn parse(head: Vec<u8>) -> Option<(Status, Fields)> {
+fn parse(mut head: Vec<u8>) -> Option<(Status, Fields)> {
+    // What came behind it in the same read was reckoned with, and the response may be kept.
+    head.shrink_to_fit();
     let mut headers = header_slots(&head);
     let mut parsed = httparse::Response::new(&mut headers);
     if !matches!(parsed.parse(&head), Ok(httparse::Status::Complete(_))) {
@@ -314,8 +316,4 @@ fn parse(head: Vec<u8>) -> Option<(Status, Fields)> {
     let fields = parsed.headers.iter().map(|header| Field::locate(&head, header)).collect();
     drop(headers);
     Some((status, Fields::new(head, fields)))
-}
-
-fn response(status: Status, fields: &Fields) -> Response {
-    Response::received(status, fields.iter().map(|(name, value)| (name.into(), value.into())).collect())
 }

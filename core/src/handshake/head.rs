@@ -99,12 +99,14 @@ impl fmt::Debug for HeadReader {
     }
 }
 
-/// A parsed head: where its header fields are in its bytes.
+/// A parsed head, or one that is made: where its header fields are in its bytes.
+#[derive(Clone, Default)]
 pub(super) struct Fields {
     bytes: Vec<u8>,
     fields: Vec<Field>,
 }
 
+#[derive(Clone)]
 pub(super) struct Field {
     name: Range<usize>,
     value: Range<usize>,
@@ -128,6 +130,23 @@ pub(super) fn header_slots(head: &[u8]) -> SmallVec<[httparse::Header<'_>; 24]> 
 impl Fields {
     pub(super) fn new(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
         Self { bytes, fields }
+    }
+
+    /// Adds a field behind the others.
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        let mut append = |part: &[u8]| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(part);
+            start..self.bytes.len()
+        };
+        let (name, value) = (append(name.as_bytes()), append(value));
+        self.fields.push(Field { name, value });
+    }
+
+    /// Removes the fields of this name.
+    pub(super) fn remove(&mut self, name: &str) {
+        let bytes = &self.bytes;
+        self.fields.retain(|field| !bytes[field.name.clone()].eq_ignore_ascii_case(name.as_bytes()));
     }
 
     /// The whole head.

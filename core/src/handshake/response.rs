@@ -1,10 +1,11 @@
 //! HTTP responses: what a server answers instead of upgrading, and what a client gets.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::head::{InvalidHeader, check_field};
+use super::head::{Fields, InvalidHeader, check_field};
 
 /// An HTTP status code, 100–599.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,10 +103,11 @@ impl fmt::Display for Status {
 
 /// An HTTP response: what a server sends instead of a WebSocket
 /// ([`reject`](crate::Connection::reject)), or what a client got.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Response {
     status: Status,
-    headers: Vec<(String, Vec<u8>)>,
+    /// Of one that came, the head itself. Boxed, since whatever can be a response is as large as one.
+    fields: Box<Fields>,
     body: Vec<u8>,
 }
 
@@ -115,7 +117,7 @@ impl Response {
     /// A server's interim responses (1xx) are not for the application: such a status is sent as 500.
     pub fn new(status: Status) -> Self {
         let status = if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status };
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, fields: Box::default(), body: Vec::new() }
     }
 
     /// With a header field. `Content-Length` and `Connection: close` are the library's.
@@ -124,7 +126,7 @@ impl Response {
     /// [`InvalidHeader`] if it cannot stand in a head as it is, or is the library's to write.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         check_field(name, value)?;
-        self.headers.push((name.into(), value.into()));
+        self.fields.push(name, value.as_bytes());
         Ok(self)
     }
 
@@ -151,7 +153,7 @@ impl Response {
 
     /// The header fields, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (&name[..], &value[..]))
+        self.fields.iter()
     }
 
     /// The value of the first header field of this name, in any case, if it is UTF-8.
@@ -167,13 +169,13 @@ impl Response {
 
     /// With this as the one field of its name.
     pub(super) fn with_raw(mut self, name: &str, value: &str) -> Self {
-        self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
-        self.headers.push((name.into(), value.into()));
+        self.fields.remove(name);
+        self.fields.push(name, value.as_bytes());
         self
     }
 
-    pub(super) fn received(status: Status, headers: Vec<(String, Vec<u8>)>) -> Self {
-        Self { status, headers, body: Vec::new() }
+    pub(super) fn received(status: Status, fields: Fields) -> Self {
+        Self { status, fields: Box::new(fields), body: Vec::new() }
     }
 
     pub(super) fn body_mut(&mut self) -> &mut Vec<u8> {
@@ -184,7 +186,7 @@ impl Response {
     /// body.
     pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
         let mut out = status_line(self.status);
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers() {
             field(&mut out, name, value);
         }
         if self.status.has_body() {
@@ -200,6 +202,15 @@ impl Response {
         out
     }
 }
+
+/// Responses are equal if their status, their header fields in order, and their body are.
+impl PartialEq for Response {
+    fn eq(&self, other: &Self) -> bool {
+        self.status == other.status && self.headers().eq(other.headers()) && self.body == other.body
+    }
+}
+
+impl Eq for Response {}
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
