@@ -4,8 +4,10 @@
 
 use std::alloc::System;
 
-use sansocket::{Accept, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Role, State};
-use sansocket_tests::heads::{GOOD, with};
+use sansocket::{
+    Accept, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Request, Role, State,
+};
+use sansocket_tests::heads::{GOOD, answer_to, with};
 use sansocket_tests::meter::settle;
 use sansocket_tests::{START, asking, open, wire};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -111,6 +113,7 @@ fn the_memory_laws_hold() {
     let broken = &mut Broken::default();
     assert!(size_of::<Connection>() <= 384, "a Connection has {} bytes", size_of::<Connection>());
     a_server_holds_the_head_and_where_its_fields_are(broken);
+    a_client_holds_the_head_of_its_answer_and_where_its_fields_are(broken);
     a_client_holds_the_head_of_a_rejection_and_64_kib_of_its_body(broken);
     a_declared_length_reserves_nothing(broken);
     memory_follows_what_has_come(broken);
@@ -140,6 +143,25 @@ fn full(lines: usize) -> String {
     head
 }
 
+/// A head of 16 KiB with one more field, which has as many of these as there is room for.
+fn filled(field: &str, again: impl Fn(usize) -> String) -> String {
+    let (mut value, room) = (String::new(), 16 * KIB - with(field).len());
+    let parts = (0..).map(again).take_while(|part| {
+        value.push_str(part);
+        value.len() <= room
+    });
+    let head = with(&format!("{field}{}", parts.collect::<String>()));
+    assert!((16 * KIB - 8..=16 * KIB).contains(&head.len()), "{}", head.len());
+    head
+}
+
+/// A head with so many subprotocols, as long as they fit.
+fn subprotocols(count: usize) -> String {
+    let len = (16 * KIB - with("Sec-WebSocket-Protocol: ").len()) / count - 1;
+    let names: Vec<_> = (0..count).map(|i| format!("{i:x<len$}")).collect();
+    with(&format!("Sec-WebSocket-Protocol: {}", names.join(",")))
+}
+
 fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
     for (name, stream, is_request) in [
         ("a head of 16 KiB", full(1), true),
@@ -150,6 +172,12 @@ fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
             format!("{}X: {}", &GOOD[..GOOD.len() - 2], "x".repeat(64 * KIB)),
             false,
         ),
+        ("one subprotocol again and again", filled("Sec-WebSocket-Protocol: ", |_| "a,".into()), false),
+        ("subprotocols", filled("Sec-WebSocket-Protocol: ", |i| format!("{i:x},")), false),
+        ("as many subprotocols as may be", subprotocols(Request::MAX_SUBPROTOCOLS), true),
+        ("an origin that is escaped", filled("Origin: ", |_| "\u{300}".into()), false),
+        ("an origin of 16 KiB", filled("Origin: http://", |_| "x".into()), false),
+        ("offers of extensions", filled("Sec-WebSocket-Extensions: ", |_| "a;b=c,".into()), true),
         ("a line that does not end", "x".repeat(64 * KIB), false),
         ("headers that do not end", format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(10_000)), false),
         ("8,000 empty lines", "\r\n".repeat(8000), false),
@@ -180,6 +208,42 @@ fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
             broken.at_most(24 * KIB, meter.peak, &format!("{name}, read in {read}, taken apart"));
             broken.at_most(KIB, after, &format!("behind {name}, read in {read}"));
             assert_eq!(state, expected, "{name}");
+        }
+    }
+}
+
+fn a_client_holds_the_head_of_its_answer_and_where_its_fields_are(broken: &mut Broken) {
+    let (_, request) = asking(&Config::new());
+    let accepted = answer_to(&request, &Config::new());
+    let rejected = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned();
+    for (name, answer, expected) in [("a 101", accepted, State::Open), ("a 404", rejected, State::Closed)] {
+        for lines in [1, 96] {
+            // As much as fits.
+            let begin = answer.strip_suffix("\r\n").unwrap();
+            let len = (16 * KIB - answer.len()) / lines - "X: \r\n".len();
+            let stream = format!("{begin}{}\r\n", format!("X: {}\r\n", "x".repeat(len)).repeat(lines));
+            assert!((16 * KIB - 200..=16 * KIB).contains(&stream.len()), "{}", stream.len());
+            // What stands behind it in the same read makes no difference.
+            let pongs = if expected == State::Open { b"\x8A\0".repeat(10 * KIB) } else { Vec::new() };
+            let stream = [stream.as_bytes(), &pongs].concat();
+            for read in [1, 3, 100, 1000, 4096, 16 * KIB - 200, stream.len()] {
+                let mut scratch = vec![0; read];
+                let mut meter = Meter::new();
+                let (mut connection, request) = meter.during(|| asking(&Config::new()));
+                drop((request, connection.reclaim_output()));
+                meter.peak = 0;
+                for part in stream.chunks(read) {
+                    meter.receive(&mut connection, part, &mut scratch);
+                    if connection.state() != State::Connecting {
+                        break;
+                    }
+                }
+                let (peak, after) = (meter.peak, meter.now());
+                assert_eq!(connection.state(), expected, "{name}");
+                let law = format!("{name} of 16 KiB and {lines} headers, read in {read}");
+                broken.at_most(24 * KIB, peak, &law);
+                broken.at_most(KIB, after, &format!("behind {law}"));
+            }
         }
     }
 }
@@ -216,10 +280,10 @@ fn a_client_holds_the_head_of_a_rejection_and_64_kib_of_its_body(broken: &mut Br
                 }
                 let after = meter.now();
                 let law = format!("a rejection of {lines} headers, {how:?}, read in {read}");
-                // What a header takes beside its name and its value is 48 bytes.
-                broken.at_most((64 + 16 + 8) * KIB, most, &law);
-                // The head itself is gone before the body comes, but the meter does not see that within a read.
-                broken.at_most((64 + 2 * 16 + 16) * KIB, meter.peak, &format!("{law}, within a read"));
+                broken.at_most((64 + 20) * KIB, most, &law);
+                // What it takes to take the head apart is gone before the body comes, but the meter does not see that
+                // within a read.
+                broken.at_most((64 + 24) * KIB, meter.peak, &format!("{law}, within a read"));
                 if connection.state() == State::Closed {
                     broken.at_most(2 * KIB, after, &format!("behind {law}"));
                 }

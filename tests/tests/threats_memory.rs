@@ -43,10 +43,13 @@ fn law_m_no_stream_takes_more_than_its_message_may_have_and_64_kib() {
     let _turn = alone(counts);
     let inflater = inflater(counts);
     for stream in STREAMS {
+        // A head that is too long is refused before it is taken apart, so there is one that just fits, too.
+        let lens = if stream.on == On::Opening { &[15 * KIB, 2 * MIB][..] } else { &[2 * MIB] };
         for (role, delivery) in stream.receivers().iter().flat_map(|role| DELIVERIES.map(|it| (*role, it))) {
-            for read in [7, 64 * KIB] {
-                let _during = During::new(&format!("{role:?}, {delivery:?}, {read} at a time"), stream.name);
-                let bytes = (stream.make)(role, 2 * MIB);
+            for (len, read) in lens.iter().flat_map(|len| [(*len, 7), (*len, 64 * KIB)]) {
+                let what = format!("{role:?}, {delivery:?}, {len} bytes, {read} at a time");
+                let _during = During::new(&what, stream.name);
+                let bytes = (stream.make)(role, len);
                 let mut scratch = vec![0; read];
                 let mut meter = Meter::new(counts);
                 let mut connection = stream.connection(role, &Config::new(), delivery);

@@ -62,10 +62,12 @@ pub const STREAMS: &[Stream] = &[
         let names: Vec<_> = (0..len / 7).map(|name| format!("{name:06}")).collect();
         request("Sec-WebSocket-Protocol: ", &names.join(","), "", 0)
     }),
+    opening("one subprotocol again and again", |_, len| request("Sec-WebSocket-Protocol: ", "a,", "a", len)),
     opening("spaces in a subprotocol", |_, len| request("Sec-WebSocket-Protocol: b", " ", "x", len)),
     opening("tokens of Connection", |_, len| request("Connection: ", "a,", "Upgrade", len)),
     opening("names of protocols", |_, len| request("Upgrade: ", "a,", "websocket", len)),
     opening("forwarded hosts", |_, len| request("Origin: http://a\r\nForwarded: ", "for=a;host=b,", "", len)),
+    opening("an origin that is escaped", |_, len| request("Origin: ", "\u{300}", "", len)),
     plain("a frame", |role, len| wire::frame(role, BINARY, vec![b'x'; len])),
     plain("a frame of text", |role, len| wire::frame(role, TEXT, "é".repeat(len / 2))),
     plain("a frame that does not end", |role, len| {
