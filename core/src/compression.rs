@@ -33,7 +33,8 @@ pub(crate) struct Policy {
 /// messages under the same name, as permessage-deflate does. A message in one frame is the same either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeflateFrameFragments {
-    /// Found out from the first compressed fragment that is not its message's last.
+    /// Found out from the first compressed fragment that is not its message's last. That takes a decompressor that
+    /// can be copied: miniz_oxide's, with the feature `zlib-rs` too.
     #[default]
     Auto,
     /// Each frame is compressed for itself, or not.
@@ -102,7 +103,10 @@ impl Compression {
     /// Whether a server accepts `x-webkit-deflate-frame` and `deflate-frame`, the forerunners of
     /// permessage-deflate.
     ///
-    /// It does: Safari up to 14 knows nothing else.
+    /// It does: Safari up to 14 knows nothing else. With the feature `zlib-rs` it does not: while it is not known
+    /// [how to read fragments](Self::deflate_frame_fragments), all that comes is inflated by miniz_oxide, and a client
+    /// that wants to make work could choose that. If this is switched on there, `PerFrame`, which is what Safari means,
+    /// is inflated by zlib-rs.
     pub const fn accept_deflate_frame(mut self, on: bool) -> Self {
         self.settings = self.settings.accept_deflate_frame(on);
         self

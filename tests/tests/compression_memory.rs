@@ -5,9 +5,12 @@
 
 use std::alloc::System;
 
+use DeflateFrameFragments::{Auto, PerFrame, PerMessage};
 use sansocket::deflate::Pool;
 use sansocket::extension::{Extension, Negotiated};
-use sansocket::{CloseCode, Compression, Config, Connection, Event, Input, Kind, Role};
+use sansocket::{
+    CloseCode, Compression, Config, Connection, DeflateFrameFragments, Event, Input, Kind, Role,
+};
 use sansocket_tests::compressed::{PER_MESSAGE, agreed, anew, deflate, deflater, frame, frames, next};
 use sansocket_tests::inflate::{json, noise};
 use sansocket_tests::meter::{Broken, Meter, compressor, drain, inflater, settle};
@@ -34,6 +37,7 @@ fn the_memory_laws_of_idle_connections_hold() {
     let broken = &mut Broken::default();
     an_idle_connection_without_contexts_holds_no_codec(broken);
     connections_without_contexts_share_a_pools_codecs(broken);
+    only_who_must_copy_a_decompressor_has_one_that_can_be_copied();
     giving_memory_up_frees_the_compressor(broken);
     half_a_message_is_freed_with_its_connection(broken);
     what_is_queued_takes_no_more_than_is_written(broken);
@@ -70,6 +74,30 @@ fn an_idle_connection_without_contexts_holds_no_codec(broken: &mut Broken) {
             }
         }
     }
+}
+
+/// The backends' decompressors differ in size: it is always that of the backend, but where `Auto` may have to copy it, which
+/// only miniz_oxide's can be.
+fn only_who_must_copy_a_decompressor_has_one_that_can_be_copied() {
+    let held = |extension, reading| {
+        let compression = Compression::new().deflate_frame_fragments(reading);
+        let mut stream = frame(Role::Server, Kind::Text, deflate("x"));
+        let mut connection =
+            agreed(Role::Server, &Config::new().compression(Some(compression)), Negotiated::new(extension));
+        let meter = Meter::new(counts);
+        assert!(matches!(connection.receive(START, &mut Input::new(&mut stream)), Some(Event::Message(_))));
+        meter.now()
+    };
+    let backend = inflater(counts);
+    let (mut alike, mut auto) = (Vec::new(), Vec::new());
+    for reading in [Auto, PerFrame, PerMessage] {
+        alike.push(held(Extension::PermessageDeflate, reading));
+        for extension in [Extension::DeflateFrame, Extension::XWebkitDeflateFrame] {
+            if reading == Auto { &mut auto } else { &mut alike }.push(held(extension, reading));
+        }
+    }
+    assert_eq!(alike, vec![backend; alike.len()]);
+    assert_eq!(auto.contains(&backend), !cfg!(feature = "zlib-rs"), "{auto:?}, {backend}");
 }
 
 fn connections_without_contexts_share_a_pools_codecs(broken: &mut Broken) {

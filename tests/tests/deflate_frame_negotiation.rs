@@ -2,7 +2,7 @@
 
 use sansocket::extension::{Extension, InvalidAnswer, Negotiated, Settings, WindowBits};
 
-const ANY: Settings = Settings::new();
+const ANY: Settings = Settings::new().accept_deflate_frame(true);
 const NAMES: [(&str, Extension); 2] =
     [("x-webkit-deflate-frame", Extension::XWebkitDeflateFrame), ("deflate-frame", Extension::DeflateFrame)];
 
@@ -18,6 +18,15 @@ fn answer(settings: &Settings, offer: &str) -> Option<(Negotiated, String)> {
 fn an_offer_without_parameters_is_answered_by_the_name_alone() {
     for (name, extension) in NAMES {
         assert_eq!(answer(&ANY, name), Some((Negotiated::new(extension), name.into())));
+    }
+}
+
+/// With zlib-rs, a client could choose by it to be inflated by miniz_oxide.
+#[test]
+fn by_default_a_server_accepts_it_unless_it_inflates_by_zlib_rs() {
+    for (name, _) in NAMES {
+        assert_eq!(answer(&Settings::new(), name).is_none(), cfg!(feature = "zlib-rs"), "{name}");
+        assert_eq!(answer(&Settings::new().accept_deflate_frame(false), name), None);
     }
 }
 

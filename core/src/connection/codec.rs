@@ -205,13 +205,13 @@ impl Codec {
     }
 
     pub(super) fn inflate(&mut self, payload: &mut &[u8]) -> Result<&[u8], ProtocolError> {
-        let Inflating { inflater, window, extension, .. } = &mut self.inflating;
+        let Inflating { inflater, window, extension, fragments, .. } = &mut self.inflating;
         let inflater = match inflater {
             Some(inflater) => inflater,
             None => inflater.insert(match (*extension, &mut self.pool) {
                 (Extension::PermessageDeflate, Some(pool)) => pool.inflater(*window),
-                (Extension::PermessageDeflate, None) => Inflater::new(*window),
-                (Extension::XWebkitDeflateFrame | Extension::DeflateFrame, _) => Inflater::forkable(*window),
+                _ if *fragments == DeflateFrameFragments::Auto => Inflater::forkable(*window),
+                _ => Inflater::new(*window),
             }),
         };
         inflater.inflate(payload).map_err(|_| ProtocolError::CorruptDeflate)

@@ -29,7 +29,8 @@ impl Settings {
             client_no_context_takeover: false,
             server_max_window_bits: WindowBits::MAX,
             client_max_window_bits: WindowBits::MAX,
-            accept_deflate_frame: true,
+            // Forked, or it might be, it is inflated by miniz_oxide on either backend.
+            accept_deflate_frame: !cfg!(feature = "zlib-rs"),
             offer_deflate_frame: false,
         }
     }
@@ -61,7 +62,10 @@ impl Settings {
     /// Whether a server accepts `x-webkit-deflate-frame` and `deflate-frame`, the forerunners of
     /// permessage-deflate.
     ///
-    /// On: Safari up to 14 knows nothing else.
+    /// On, as Safari up to 14 knows nothing else; off with the feature `zlib-rs`, as what comes is inflated by
+    /// miniz_oxide all the same, unless it is said how to read it: see [`Compression::accept_deflate_frame`].
+    ///
+    /// [`Compression::accept_deflate_frame`]: crate::Compression::accept_deflate_frame
     pub const fn accept_deflate_frame(mut self, on: bool) -> Self {
         self.accept_deflate_frame = on;
         self

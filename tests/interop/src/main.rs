@@ -71,7 +71,7 @@ impl Options {
             stream: false,
             compression: None,
         };
-        let (mut on, mut compression) = (true, Compression::new().min_size(0));
+        let (mut on, mut compression) = (true, Compression::new().min_size(0).accept_deflate_frame(true));
         while let Some(arg) = args.next()? {
             match arg {
                 Long("addr") => options.address = args.value()?.string()?,
