@@ -43,6 +43,8 @@ pub(crate) struct Members {
 #[derive(Debug)]
 struct State {
     places: Slab<Place>,
+    /// How many have left since the list of places was made shorter, or could have been.
+    left: usize,
     /// No alarm is earlier.
     next: Instant,
     /// The task that keeps time.
@@ -80,6 +82,7 @@ impl Members {
     pub(crate) fn new(clock: impl Timer + Send + Sync + 'static) -> Arc<Self> {
         let state = State {
             places: Slab::new(),
+            left: 0,
             next: NEVER,
             keeper: None,
             closed: false,
@@ -222,6 +225,16 @@ impl State {
         self.next = next.max(now + pace);
         due
     }
+
+    /// What was for a crowd costs time and memory for ever. To give it up costs time for each place, and may yield
+    /// little, as whoever is left keeps its place: whoever leaves pays for eight.
+    fn shrink(&mut self) {
+        let (len, places) = (self.places.len(), self.places.capacity());
+        if places > 1024 && len < places / 8 && (len == 0 || self.left >= places / 8) {
+            self.places.shrink_to_fit();
+            self.left = 0;
+        }
+    }
 }
 
 fn wait(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
@@ -246,10 +259,8 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         let place = state.places.remove(self.1);
-        // What was for a crowd costs time and memory for ever.
-        if state.places.len() < state.places.capacity() / 8 && state.places.capacity() > 1024 {
-            state.places.shrink_to_fit();
-        }
+        state.left += 1;
+        state.shrink();
         let leaving = core::mem::take(&mut state.leaving);
         let keeper = if state.places.is_empty() { state.keeper.take() } else { None };
         drop(state);
@@ -450,6 +461,53 @@ mod tests {
         drop(member);
         assert_eq!(scene.keepers.take(), 1);
         assert!(scene.keep().is_ready());
+    }
+
+    /// Lets these leave, and tells the work of making the list shorter: its places, each time.
+    fn work_of(scene: &Scene, leaving: impl IntoIterator<Item = Member>) -> usize {
+        let capacity = || scene.members.lock().places.capacity();
+        let mut work = 0;
+        for member in leaving {
+            let before = capacity();
+            drop(member);
+            work += if capacity() == before { 0 } else { before };
+        }
+        work
+    }
+
+    #[test]
+    fn whoever_leaves_costs_the_others_no_more_than_a_few_places_in_whatever_order_they_do() {
+        const COUNT: usize = 1 << 14;
+        // Where the last of them leave from the end, each could make the list some places shorter.
+        for kept in [7, 8, 9, 10, 16, 100] {
+            let scene = Scene::new();
+            let all = (0..COUNT).map(|place| (place, scene.join().0));
+            let (last, first): (Vec<_>, Vec<_>) = all.partition(|(place, _)| place % kept == 0);
+            let leaving = first.into_iter().chain(last.into_iter().rev());
+            let work = work_of(&scene, leaving.map(|(_, member)| member));
+            assert!(
+                work <= 10 * COUNT,
+                "{work} places for {COUNT} connections, every {kept}th of which stayed"
+            );
+            assert!(scene.members.lock().places.capacity() <= 1024);
+        }
+    }
+
+    #[test]
+    fn a_list_for_a_crowd_is_given_up_as_others_come_and_go_once_nobody_of_it_holds_it_up() {
+        const COUNT: usize = 1 << 14;
+        let scene = Scene::new();
+        let first = scene.join();
+        let crowd: Vec<_> = (0..COUNT).map(|_| scene.join().0).collect();
+        let last = scene.join();
+        drop(crowd);
+        assert!(scene.members.lock().places.capacity() > COUNT, "the last has its place");
+        drop(last);
+        for _ in 0..COUNT / 4 {
+            drop(scene.join());
+        }
+        assert!(scene.members.lock().places.capacity() <= 1024);
+        drop(first);
     }
 
     #[test]
