@@ -84,13 +84,25 @@ pub enum Transport<'c> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Disconnect(pub(crate) Box<Ending>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Ending {
     pub(crate) cause: Cause,
     pub(crate) sent: Option<CloseFrame<'static>>,
     pub(crate) received: Option<CloseFrame<'static>>,
     pub(crate) response: Option<Response>,
+    /// Output was, or some of it.
+    pub(crate) dropped: bool,
 }
+
+/// What was dropped depends on how fast the transport is, and is no part of the verdict.
+impl PartialEq for Ending {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.cause, &self.sent, &self.received, &self.response)
+            == (&other.cause, &other.sent, &other.received, &other.response)
+    }
+}
+
+impl Eq for Ending {}
 
 /// What began the end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +128,7 @@ pub enum Cause {
 
 impl Disconnect {
     pub(crate) fn new(cause: Cause) -> Self {
-        Self(Box::new(Ending { cause, sent: None, received: None, response: None }))
+        Self(Box::new(Ending { cause, sent: None, received: None, response: None, dropped: false }))
     }
 
     /// What began it.
@@ -161,7 +173,7 @@ impl From<Cause> for Disconnect {
 
 impl fmt::Debug for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ending { cause, sent, received, response } = &*self.0;
+        let Ending { cause, sent, received, response, dropped: _ } = &*self.0;
         let mut debug = f.debug_struct("Disconnect");
         debug.field("cause", cause).field("sent", sent).field("received", received);
         debug.field("response", response).finish()

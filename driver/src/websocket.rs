@@ -310,9 +310,9 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
             return Poll::Ready(Ok(None));
         }
         let message = wakers.poll(Side::Receive, cx, |cx| {
-            socket.poll_events(cx, PATIENCE, |_, _, _, event| match event {
+            socket.poll_events(cx, PATIENCE, |connection, _, _, event| match event {
                 Event::Message(message) => ControlFlow::Break(message.into_owned()),
-                Event::Data(data) => join(pieces, &data),
+                Event::Data(data) => join(pieces, &data, connection.max_message()),
                 _ => ControlFlow::Continue(()),
             })
         });
@@ -460,12 +460,19 @@ fn whole(message: Message<'_>) -> Data<'static> {
 }
 
 /// Puts the pieces of a message together. The connection sees to it that they are no more than a message may have.
-fn join(pieces: &mut Option<(Kind, Vec<u8>)>, data: &Data<'_>) -> ControlFlow<Message<'static>> {
+fn join(pieces: &mut Option<(Kind, Vec<u8>)>, data: &Data<'_>, max: u64) -> ControlFlow<Message<'static>> {
     if data.first {
         *pieces = Some((data.kind, Vec::new()));
     }
     // Else somebody has taken its beginning.
     let Some((_, joined)) = pieces else { return ControlFlow::Continue(()) };
+    let needed = joined.len() + data.payload.len();
+    if joined.capacity() < needed {
+        // No further than the message can come to.
+        let most = if data.last { 0 } else { usize::try_from(max).unwrap_or(usize::MAX) };
+        let target = joined.capacity().saturating_mul(2).min(most).max(needed);
+        joined.reserve_exact(target - joined.len());
+    }
     joined.extend_from_slice(&data.payload);
     if !data.last {
         return ControlFlow::Continue(());

@@ -1,4 +1,4 @@
-//! What connections of a handler hold while their peers take their time over long messages. Counted in bytes requested
+//! What connections hold in the driver while their peers take their time over long messages. Counted in bytes requested
 //! from the allocator.
 #![cfg(all(feature = "driver", not(miri)))]
 
@@ -7,11 +7,11 @@ use core::task::{Context, Poll, Waker};
 use std::alloc::System;
 use std::io::{self, IoSlice};
 
-use sansocket::{Config, Instant, Message, Role};
-use sansocket_driver::{Handler, Incoming, Io, Outcome, Reply, Serve, Timer};
+use sansocket::{Agreed, Config, Delivery, Endpoint, Instant, Message, Role};
+use sansocket_driver::{Handler, Incoming, Io, Outcome, Reply, Serve, Timer, WebSocket};
 use sansocket_tests::meter::{Meter, alone, assert_at_most};
 use sansocket_tests::scripted::{Clock, REQUEST, run, stream};
-use sansocket_tests::wire::{self, BINARY};
+use sansocket_tests::wire::{self, BINARY, CONTINUATION};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -185,6 +185,43 @@ fn a_message_that_comes_byte_by_byte_is_not_copied_for_each() {
         assert!(grip.take().ends_with(&[7; 1000]));
         // Half as much again each time, and what the scripted stream notes of each byte.
         assert_at_most(64 * len + 64 * KIB, moved, &format!("{len} bytes, one by one"));
+    }
+}
+
+#[test]
+fn pieces_that_recv_joins_take_twice_what_has_come_at_most_and_never_more_than_their_message_may_have() {
+    const COUNT: usize = 10;
+    let _turn = alone(counts);
+    // Twice as much again and again comes to a little less than the limit.
+    const FIRST: usize = 65_535;
+    let first = wire::fragment(Role::Server, BINARY, vec![7; FIRST]);
+    let rest = wire::frame(Role::Server, CONTINUATION, vec![7; MIB - FIRST]);
+    let [begun, both] = [first.len() - FIRST, first.len() + rest.len() - MIB];
+    let stream: &'static [u8] = [first, rest].concat().leak();
+    let config = Config::new().delivery(Delivery::Streaming);
+    let receiving = |says| {
+        let peer = Peer { says: [says, b""] };
+        let mut socket = WebSocket::established(peer, Still, Endpoint::Server, &config, Agreed::new(), b"");
+        let mut cx = Context::from_waker(Waker::noop());
+        // Often enough for all of it: a poll reads 1 MiB at most.
+        for _ in 0..4 {
+            assert!(socket.poll_recv(&mut cx).is_pending());
+        }
+        socket
+    };
+    // The thread keeps a block to read into from now on.
+    drop(receiving(&stream[..1]));
+    let meter = Meter::new(counts);
+    let open: Vec<_> = (0..COUNT).map(|_| receiving(b"")).collect();
+    let idle = meter.now();
+    drop(open);
+    for came in [10, 100, 10 * KIB, FIRST, FIRST + 1, 300 * KIB, 700 * KIB, MIB - 16, MIB - 1] {
+        let meter = Meter::new(counts);
+        let headers = if came <= FIRST { begun } else { both };
+        let open: Vec<_> = (0..COUNT).map(|_| receiving(&stream[..headers + came])).collect();
+        let allowed = idle + COUNT * (2 * came).min(MIB);
+        assert_at_most(allowed, meter.now(), &format!("{came} bytes each of a message of 1 MiB in pieces"));
+        drop(open);
     }
 }
 

@@ -35,9 +35,8 @@ impl Connection {
     pub(super) fn close_received(&mut self, now: Instant, frame: &CloseFrame<'_>) {
         if let Phase::Open = self.phase {
             // What waits behind a fragment is not wanted any more: the peer discards it.
-            self.dropped |= self.outbox.drop_waiting();
             let echo = frame.code().map_or_else(CloseFrame::empty, CloseFrame::from);
-            self.begin_close(now, Cause::Closed(Side::Remote), echo);
+            self.cut_short(now, Cause::Closed(Side::Remote), echo);
         }
         if let Some(ending) = &mut self.ending {
             ending.0.received = Some(frame.clone().into_owned());
@@ -57,8 +56,7 @@ impl Connection {
     /// Fails the connection (§7.1.7).
     pub(super) fn fail(&mut self, now: Instant, error: ProtocolError) {
         if let Phase::Open = self.phase {
-            self.dropped |= self.outbox.drop_waiting();
-            self.begin_close(now, Cause::Violation(error), error.close_code().into());
+            self.cut_short(now, Cause::Violation(error), error.close_code().into());
         } else if let Some(ending) = &mut self.ending {
             ending.0.cause = Cause::Violation(error);
         }
@@ -153,8 +151,7 @@ impl Connection {
     }
 
     fn time_out(&mut self, now: Instant, timer: Timer, code: CloseCode) {
-        self.dropped |= self.outbox.drop_waiting();
-        self.begin_close(now, Cause::TimedOut(timer), code.into());
+        self.cut_short(now, Cause::TimedOut(timer), code.into());
     }
 
     /// Nothing can be sent any more.
@@ -175,8 +172,15 @@ impl Connection {
     }
 
     fn drop_output(&mut self) {
-        self.dropped |= self.outbox.len() > 0;
+        let dropped = self.outbox.len() > 0;
         self.outbox.clear();
+        self.note_dropped(dropped);
+    }
+
+    fn note_dropped(&mut self, dropped: bool) {
+        if let Some(ending) = &mut self.ending {
+            ending.0.dropped |= dropped;
+        }
     }
 
     /// Our Close is the last thing in the outbox: if anything is, it never went out.
@@ -200,6 +204,13 @@ impl Connection {
             codec.release_memory();
         }
         self.timers.close(now, self.options.close_timeout);
+    }
+
+    /// As [`begin_close`](Self::begin_close), and nothing that waits in fragments goes before it.
+    fn cut_short(&mut self, now: Instant, cause: Cause, frame: CloseFrame<'_>) {
+        let dropped = self.outbox.drop_waiting();
+        self.begin_close(now, cause, frame);
+        self.note_dropped(dropped);
     }
 
     fn begin_close(&mut self, now: Instant, cause: Cause, frame: CloseFrame<'_>) {

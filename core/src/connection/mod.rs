@@ -98,7 +98,6 @@ pub struct Connection {
     progress: u32,
     /// There were enough of them the last time.
     lagging: bool,
-    dropped: bool,
     paused: bool,
     /// Input waits for output.
     backpressure: bool,
@@ -225,7 +224,6 @@ impl Connection {
             timers: Timers::new(now),
             progress: 0,
             lagging: false,
-            dropped: false,
             paused: false,
             backpressure: true,
             opened: false,
@@ -440,12 +438,17 @@ impl Connection {
     /// Whether some of what was queued was dropped and will not be written: the transport failed, or a Close of the peer's, a
     /// timeout or an error of the peer's ended what waited in fragments.
     pub fn has_dropped(&self) -> bool {
-        self.dropped
+        self.ending.as_ref().is_some_and(|ending| ending.0.dropped)
     }
 
     /// [`Config::high_water`], as it is set now.
     pub fn high_water(&self) -> usize {
         self.options.high_water
+    }
+
+    /// [`Config::max_message`], as it is set now.
+    pub fn max_message(&self) -> u64 {
+        self.options.max_message
     }
 
     /// Whether a message would be queued now.
