@@ -13,12 +13,14 @@ use std::io;
 use std::sync::mpsc;
 
 use certificates::Authority;
+use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, ServerConnection};
 use sansocket::{Cause, ClientRequest, CloseCode, Config, Disconnect, Message, Side};
 use sansocket_driver::{
     Connected, Connector, Error, Handler, Outcome, Reply, Runtime, Server, Timer, WebSocket,
 };
 use sansocket_tests::pair::Dice;
-use sansocket_tests::scripted::{Alarm, Clock, End, Step, Task, duplex};
+use sansocket_tests::scripted::{Alarm, Clock, End, Step, Task, duplex, stream};
 
 const CONFIG: Config = Config::new();
 const NAME: &str = "example.com";
@@ -258,4 +260,80 @@ fn a_stream_that_takes_no_bytes_is_an_error_and_no_endless_loop() {
         let Err(Error::Io(error)) = client else { panic!("{client:?}") };
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);
     }
+}
+
+/// Records of a server with a ticket for a session in each.
+fn tickets(server: ServerConnection, count: u64) -> Vec<u8> {
+    // Lifetime, `age_add`, nonce, ticket, no extensions (RFC 8446 §4.6.1).
+    const TICKET: &[u8] = &[4, 0, 0, 16, 0, 0, 1, 0, 1, 2, 3, 4, 1, 0, 0, 2, 5, 6, 0, 0];
+    let suite = server.negotiated_cipher_suite().and_then(|suite| suite.tls13()).unwrap();
+    let (next, secrets) = server.dangerous_extract_secrets().unwrap().tx;
+    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+    | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+    | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+    else {
+        panic!("{:?}", suite.common.suite)
+    };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    let record = |number| {
+        let (typ, version) = (ContentType::Handshake, ProtocolVersion::TLSv1_2);
+        let message = OutboundPlainMessage { typ, version, payload: OutboundChunks::Single(TICKET) };
+        encrypter.encrypt(message, number).unwrap().encode()
+    };
+    (next..next + count).flat_map(record).collect()
+}
+
+/// A server has no answer for its client, but thousands of tickets.
+fn tickets_are_taken_in_turn_with_other_tasks(client: &Connector<Scripted>, authority: &Authority) {
+    let (end, grip) = stream();
+    CLIENT.set(Some(end));
+    let request = ClientRequest::new(&format!("wss://{NAME}/")).unwrap();
+    let mut client = Task::new(client.connect(&request));
+    let mut config = authority.server(&[NAME]);
+    (config.enable_secret_extraction, config.send_tls13_tickets) = (true, 0);
+    let mut server = ServerConnection::new(config.into()).unwrap();
+    while server.is_handshaking() {
+        assert!(client.settle().is_pending());
+        let (flight, mut answer) = (grip.take(), Vec::new());
+        let mut flight = &flight[..];
+        while !flight.is_empty() {
+            server.read_tls(&mut flight).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        while server.wants_write() {
+            server.write_tls(&mut answer).unwrap();
+        }
+        grip.give(answer);
+    }
+    assert!(client.settle().is_pending());
+
+    let records = tickets(server, 10_000);
+    grip.clear();
+    grip.give(&records);
+    let (mut reads, mut most) = (0, 0);
+    while client.is_woken() {
+        assert!(client.poll().is_pending());
+        let before = core::mem::replace(&mut reads, grip.log().reads);
+        most = most.max(reads - before);
+    }
+    // rustls reads 4 KiB at a time, OpenSSL less.
+    assert!(reads > records.len() / 4096, "not all of them were taken in {reads} reads");
+    assert!(most <= 16, "{most} of {reads} reads in one poll");
+    grip.end();
+    assert!(client.settle().is_ready());
+}
+
+#[test]
+fn records_without_data_leave_other_tasks_their_turn() {
+    let authority = Authority::new();
+    let client = Connector::new().rustls(authority.client().into());
+    tickets_are_taken_in_turn_with_other_tasks(&client, &authority);
+}
+
+#[cfg(feature = "native-tls")]
+#[test]
+fn records_without_data_leave_other_tasks_their_turn_with_the_platforms_library_too() {
+    let authority = Authority::new();
+    let client = Connector::new().native_tls(authority.native_client());
+    tickets_are_taken_in_turn_with_other_tasks(&client, &authority);
 }

@@ -6,13 +6,19 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use crate::io::Io;
 
-/// A stream that fails with `WouldBlock` where it would have to wait; it wakes the task of the last
-/// [`on`](Self::on) then.
+/// In one poll the stream is read so often at most. A TLS library reads on for as long as records have nothing for us
+/// in them, such as tickets for sessions, and a peer can have any number of those ready.
+const READS: u32 = 16;
+
+/// A stream that fails with `WouldBlock` where it would have to wait, or other tasks are to have their turn; it wakes the
+/// task of the last [`on`](Self::on) then.
 #[derive(Debug)]
 pub(super) struct Blocking<I> {
     io: I,
     waker: Waker,
     unflushed: bool,
+    /// Since the last `on`.
+    reads: u32,
 }
 
 /// The way back: what has failed with `WouldBlock` waits.
@@ -25,15 +31,17 @@ pub(super) fn polled<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
 
 impl<I> Blocking<I> {
     pub(super) fn new(io: I, waker: Waker) -> Self {
-        Self { io, waker, unflushed: false }
+        Self { io, waker, unflushed: false, reads: 0 }
     }
 
     pub(super) fn io(&self) -> &I {
         &self.io
     }
 
+    /// For what is called in one poll of the task.
     pub(super) fn on(&mut self, cx: &Context<'_>) -> &mut Self {
         self.waker.clone_from(cx.waker());
+        self.reads = 0;
         self
     }
 }
@@ -64,6 +72,11 @@ impl<I: Io + Unpin> Blocking<I> {
 
 impl<I: Io + Unpin> io::Read for Blocking<I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.reads == READS {
+            self.waker.wake_by_ref();
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.reads += 1;
         if self.unflushed {
             // Writing will fail as well, if it does.
             let _ = io::Write::flush(self);

@@ -54,7 +54,7 @@ impl<I: Io + Unpin> RustlsStream<I> {
             if !this.connection.is_handshaking() {
                 return Ok(this);
             }
-            if poll_fn(|cx| this.poll_receive(cx)).await? == 0 {
+            if poll_fn(|cx| polled(this.connection.read_tls(this.io.on(cx)))).await? == 0 {
                 let what = "the stream ended within the TLS handshake";
                 return Err(io::Error::new(ErrorKind::UnexpectedEof, what));
             }
@@ -64,11 +64,6 @@ impl<I: Io + Unpin> RustlsStream<I> {
                 return Err(error);
             }
         }
-    }
-
-    /// Takes bytes from the stream; 0 at its end.
-    fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        polled(self.connection.read_tls(self.io.on(cx)))
     }
 
     /// An error stays.
@@ -101,14 +96,17 @@ impl<I: Io + Unpin> Io for RustlsStream<I> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        this.io.on(cx);
+        // Until the stream, or other tasks, are to be waited for.
         loop {
-            let processed = self.process();
+            let processed = this.process();
             // What came before a faulty record is good. 0 behind `close_notify`, an error at an end without.
-            if let Poll::Ready(read) = polled(self.connection.reader().read(buffer)) {
+            if let Poll::Ready(read) = polled(this.connection.reader().read(buffer)) {
                 return Poll::Ready(read);
             }
             processed?;
-            ready!(self.poll_receive(cx))?;
+            ready!(polled(this.connection.read_tls(&mut this.io)))?;
         }
     }
 
