@@ -1,6 +1,6 @@
 //! RFC 6455 §9.1: the grammar of `Sec-WebSocket-Extensions`.
 
-use sansocket::extension::{Malformed, Offer, Param, offers};
+use sansocket::extension::{Malformed, Offer, Param, Settings, offers};
 use sansocket::{Config, Connection, Event, Refusal, Transport};
 use sansocket_tests::{START, at_every_split, receive};
 
@@ -85,6 +85,32 @@ fn section_9_1_a_quoted_value_with_an_escape_is_legal_if_it_is_a_token_without()
     // "the value after quoted-string unescaping MUST conform to the 'token' ABNF": 1\0 is 10.
     for value in [r#"foo; bar="1\0""#, r#"foo; bar="\1\0""#, r#"foo; bar="a\b", baz"#] {
         assert!(offers(value.as_bytes()).all(|offer| offer.is_ok()), "{value}");
+    }
+    for (value, expected) in [
+        (r#"foo; bar="1\0""#, "foo; bar=10"),
+        (r#"foo; bar="\1\0"; baz"#, "foo; bar=10; baz"),
+        (r#"foo; bar="a\bc\d" ; baz="e""#, "foo; bar=abcd; baz=e"),
+    ] {
+        assert_eq!(read(value).unwrap(), [expected], "{value}");
+    }
+    for len in [1, 2, 3, 100, 10_000] {
+        let value = format!("foo; bar=\"{}x\"; baz", r"\y".repeat(len));
+        assert_eq!(read(&value).unwrap(), [format!("foo; bar={}x; baz", "y".repeat(len))]);
+    }
+}
+
+/// Also where a known extension is judged, which looks at no value that is longer than its own.
+#[test]
+fn section_9_1_an_escape_in_a_parameter_of_permessage_deflate_means_nothing() {
+    let answer = |value: &str| {
+        let offer = format!("permessage-deflate; server_max_window_bits=\"{value}\"");
+        Some(Settings::new().answer([offer.as_bytes()])?.0.server_max_window_bits.get())
+    };
+    for (value, bits) in [("10", 10), (r"1\0", 10), (r"\1\0", 10), (r"\8", 8), ("8", 8)] {
+        assert_eq!(answer(value), Some(bits), "{value}");
+    }
+    for value in [r"\1\0\0", r"\0\8", r"\1\6", r"\x", &r"\1".repeat(1000)] {
+        assert_eq!(answer(value), None, "{value}");
     }
 }
 

@@ -5,7 +5,8 @@
 use std::alloc::System;
 
 use sansocket::{
-    Accept, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Request, Role, State,
+    Accept, Compression, Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Request, Role,
+    State,
 };
 use sansocket_tests::heads::{GOOD, answer_to, with};
 use sansocket_tests::meter::settle;
@@ -155,6 +156,12 @@ fn filled(field: &str, again: impl Fn(usize) -> String) -> String {
     head
 }
 
+/// A head of 16 KiB with an offer of which this parameter is a quoted string of escapes.
+fn escaped(offer: &str) -> String {
+    let begin = format!("Sec-WebSocket-Extensions: {offer}=\"");
+    with(&format!("{begin}{}\"", r"\1".repeat((16 * KIB - with(&begin).len() - 1) / 2)))
+}
+
 /// A head with so many subprotocols, as long as they fit.
 fn subprotocols(count: usize) -> String {
     let len = (16 * KIB - with("Sec-WebSocket-Protocol: ").len()) / count - 1;
@@ -177,6 +184,13 @@ fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
         ("as many subprotocols as may be", subprotocols(Request::MAX_SUBPROTOCOLS), true),
         ("an origin that is escaped", filled("Origin: ", |_| "\u{300}".into()), false),
         ("an origin of 16 KiB", filled("Origin: http://", |_| "x".into()), false),
+        ("an offer that is escaped", escaped("permessage-deflate; server_max_window_bits"), true),
+        ("an offer that nobody knows and is escaped", escaped("foo; bar"), true),
+        (
+            "a quote that is not closed",
+            filled("Sec-WebSocket-Extensions: foo; bar=\"", |_| r"\x".into()),
+            false,
+        ),
         ("offers of extensions", filled("Sec-WebSocket-Extensions: ", |_| "a;b=c,".into()), true),
         ("a line that does not end", "x".repeat(64 * KIB), false),
         ("headers that do not end", format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(10_000)), false),
@@ -186,7 +200,8 @@ fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
         for read in [1, 3, 100, 1000, 4096, stream.len()] {
             let mut scratch = vec![0; read];
             let mut meter = Meter::new();
-            let mut connection = Connection::server(&Config::new(), START);
+            let config = Config::new().compression(Some(Compression::new()));
+            let mut connection = Connection::server(&config, START);
             let mut most = meter.now();
             for part in stream.as_bytes().chunks(read) {
                 meter.receive(&mut connection, part, &mut scratch);
@@ -196,7 +211,7 @@ fn a_server_holds_the_head_and_where_its_fields_are(broken: &mut Broken) {
                 most = most.max(meter.now());
             }
             if is_request {
-                connection.accept(START, Accept::new()).unwrap();
+                meter.during(|| connection.accept(START, Accept::new())).unwrap();
             }
             let (state, expected) =
                 (connection.state(), if is_request { State::Open } else { State::Closing });

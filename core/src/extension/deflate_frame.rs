@@ -69,7 +69,7 @@ impl Given {
     /// `None` if a parameter is unknown, there twice, or has a value that it must not have.
     fn read(offer: &Offer<'_>) -> Option<Self> {
         let mut given = Self::default();
-        for Param { name, value } in offer.params() {
+        for Param { name, value } in offer.params_up_to(WindowBits::MAX_LEN) {
             let is_new = match (name, value.as_deref()) {
                 (TAKEOVER, None) => !core::mem::replace(&mut given.no_context_takeover, true),
                 (BITS, Some(bits)) => given.max_window_bits.replace(WindowBits::parse(bits)?).is_none(),

@@ -1,6 +1,7 @@
 //! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use core::fmt;
 
 use crate::handshake::is_token_char;
@@ -60,9 +61,15 @@ impl<'h> Offer<'h> {
 
     /// The parameters, in order.
     pub fn params(&self) -> impl Iterator<Item = Param<'h>> {
+        self.params_up_to(usize::MAX)
+    }
+
+    /// The parameters, for who knows values of at most so many bytes: one that is longer, and would have to be copied without
+    /// its escapes, is empty, which no value is.
+    pub(super) fn params_up_to(&self, longest: usize) -> impl Iterator<Item = Param<'h>> {
         let mut rest = Cursor(self.params);
         // `Cursor::offer` has read them once.
-        core::iter::from_fn(move || rest.param().flatten())
+        core::iter::from_fn(move || rest.param(longest).flatten())
     }
 }
 
@@ -92,14 +99,14 @@ impl<'h> Cursor<'h> {
     fn offer(&mut self) -> Option<Offer<'h>> {
         let name = self.token()?;
         let params = self.0;
-        while self.param()?.is_some() {}
+        while self.param(0)?.is_some() {}
         let read = params.len() - self.0.len();
         (self.is_empty() || self.0.first() == Some(&b',')).then_some(Offer { name, params: &params[..read] })
     }
 
     /// `; name`, `; name=token` or `; name="token"`; nothing if no semicolon follows; `None` if it is
     /// malformed.
-    fn param(&mut self) -> Option<Option<Param<'h>>> {
+    fn param(&mut self, longest: usize) -> Option<Option<Param<'h>>> {
         if !self.skip_space().eat(b';') {
             return Some(None);
         }
@@ -108,21 +115,34 @@ impl<'h> Cursor<'h> {
             return Some(Some(Param { name, value: None }));
         }
         let quoted = self.skip_space().eat(b'"');
-        let value = if quoted { self.quoted()? } else { Cow::Borrowed(self.token()?) };
+        let value = if quoted { self.quoted(longest)? } else { Cow::Borrowed(self.token()?) };
         Some(Some(Param { name, value: Some(value) }))
     }
 
     /// A quoted string up to its closing quote. What it stands for must be a token too (§9.1), so only
     /// escapes can make it differ from one.
-    fn quoted(&mut self) -> Option<Cow<'h, str>> {
-        let mut value = Cow::Borrowed(self.token().unwrap_or_default());
-        while self.eat(b'\\') {
-            let (escaped, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value.to_mut().push(is_token_char(*escaped).then(|| char::from(*escaped))?);
-            value.to_mut().push_str(self.token().unwrap_or_default());
+    fn quoted(&mut self, longest: usize) -> Option<Cow<'h, str>> {
+        let (begin, mut len) = (self.0, 0);
+        let rest = loop {
+            self.0 = match self.0 {
+                [b'"', rest @ ..] => break rest,
+                [b'\\', byte, rest @ ..] | [byte, rest @ ..] if is_token_char(*byte) => rest,
+                _ => return None,
+            };
+            len += 1;
+        };
+        let value = core::str::from_utf8(&begin[..begin.len() - self.0.len()]).ok()?;
+        self.0 = rest;
+        match len {
+            0 => None,
+            _ if len == value.len() => Some(Cow::Borrowed(value)),
+            _ if len > longest => Some(Cow::Borrowed("")),
+            _ => {
+                let mut unescaped = String::with_capacity(len);
+                unescaped.extend(value.chars().filter(|character| *character != '\\'));
+                Some(Cow::Owned(unescaped))
+            }
         }
-        (self.eat(b'"') && !value.is_empty()).then_some(value)
     }
 
     fn token(&mut self) -> Option<&'h str> {

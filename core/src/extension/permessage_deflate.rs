@@ -86,7 +86,7 @@ impl Given {
     /// `None` if a parameter is unknown, there twice, or has a value that it must not have (§7.1).
     fn read(offer: &Offer<'_>) -> Option<Self> {
         let mut given = Self::default();
-        for Param { name, value } in offer.params() {
+        for Param { name, value } in offer.params_up_to(WindowBits::MAX_LEN) {
             let is_new = match (name, value.as_deref()) {
                 (SERVER_TAKEOVER, None) => !core::mem::replace(&mut given.server_no_context_takeover, true),
                 (CLIENT_TAKEOVER, None) => !core::mem::replace(&mut given.client_no_context_takeover, true),

@@ -14,6 +14,9 @@ impl WindowBits {
     /// 32 KiB, what holds if nothing is said.
     pub const MAX: Self = Self(15);
 
+    /// How many bytes one takes in a header at most.
+    pub(super) const MAX_LEN: usize = 2;
+
     /// A window of 2^`bits` bytes, if there is one: 8 to 15.
     pub const fn new(bits: u8) -> Option<Self> {
         match bits {
