@@ -104,10 +104,14 @@ impl fmt::Display for Status {
 /// An HTTP response: what a server sends instead of a WebSocket
 /// ([`reject`](crate::Connection::reject)), or what a client got.
 #[derive(Clone)]
-pub struct Response {
+pub struct Response(Box<Parts>);
+
+/// Boxed, since whatever can be a response is as large as one.
+#[derive(Clone)]
+struct Parts {
     status: Status,
-    /// Of one that came, the head itself. Boxed, since whatever can be a response is as large as one.
-    fields: Box<Fields>,
+    /// Of one that came, the head itself.
+    fields: Fields,
     body: Vec<u8>,
 }
 
@@ -117,7 +121,7 @@ impl Response {
     /// A server's interim responses (1xx) are not for the application: such a status is sent as 500.
     pub fn new(status: Status) -> Self {
         let status = if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status };
-        Self { status, fields: Box::default(), body: Vec::new() }
+        Self(Box::new(Parts { status, fields: Fields::default(), body: Vec::new() }))
     }
 
     /// With a header field. `Content-Length` and `Connection: close` are the library's.
@@ -126,13 +130,13 @@ impl Response {
     /// [`InvalidHeader`] if it cannot stand in a head as it is, or is the library's to write.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         check_field(name, value)?;
-        self.fields.push(name, value.as_bytes());
+        self.0.fields.push(name, value.as_bytes());
         Ok(self)
     }
 
     /// With a body.
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.0.body = body.into();
         self
     }
 
@@ -148,12 +152,12 @@ impl Response {
 
     /// The status.
     pub fn status(&self) -> Status {
-        self.status
+        self.0.status
     }
 
     /// The header fields, in order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter()
+        self.0.fields.iter()
     }
 
     /// The value of the first header field of this name, in any case, if it is UTF-8.
@@ -164,40 +168,40 @@ impl Response {
 
     /// The body. Of a response that a client got, what came of it, at most 64 KiB.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        &self.0.body
     }
 
     /// With this as the one field of its name.
     pub(super) fn with_raw(mut self, name: &str, value: &str) -> Self {
-        self.fields.remove(name);
-        self.fields.push(name, value.as_bytes());
+        self.0.fields.remove(name);
+        self.0.fields.push(name, value.as_bytes());
         self
     }
 
     pub(super) fn received(status: Status, fields: Fields) -> Self {
-        Self { status, fields: Box::new(fields), body: Vec::new() }
+        Self(Box::new(Parts { status, fields, body: Vec::new() }))
     }
 
     pub(super) fn body_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.body
+        &mut self.0.body
     }
 
     /// The response on the wire, behind which the connection ends. The answer to HEAD is one without its
     /// body.
     pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
-        let mut out = status_line(self.status);
+        let mut out = status_line(self.0.status);
         for (name, value) in self.headers() {
             field(&mut out, name, value);
         }
-        if self.status.has_body() {
-            field(&mut out, "Content-Length", alloc::format!("{}", self.body.len()).as_bytes());
+        if self.0.status.has_body() {
+            field(&mut out, "Content-Length", alloc::format!("{}", self.0.body.len()).as_bytes());
         }
         // Whoever sends `Upgrade` must list it (RFC 9110 §7.8).
         let upgrade = self.header("upgrade").is_some();
         field(&mut out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
         out.extend_from_slice(b"\r\n");
-        if !head_only && self.status.has_body() {
-            out.extend_from_slice(&self.body);
+        if !head_only && self.0.status.has_body() {
+            out.extend_from_slice(&self.0.body);
         }
         out
     }
@@ -206,7 +210,7 @@ impl Response {
 /// Responses are equal if their status, their header fields in order, and their body are.
 impl PartialEq for Response {
     fn eq(&self, other: &Self) -> bool {
-        self.status == other.status && self.headers().eq(other.headers()) && self.body == other.body
+        self.0.status == other.0.status && self.headers().eq(other.headers()) && self.0.body == other.0.body
     }
 }
 
@@ -216,8 +220,8 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers carry secrets: cookies, tokens.
         f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("body", &self.body.len())
+            .field("status", &self.0.status)
+            .field("body", &self.0.body.len())
             .finish_non_exhaustive()
     }
 }
