@@ -116,6 +116,10 @@ pub trait Handler: Sized {
 
 /// The answer to a request.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is there once for a connection, and nearly always the large one"
+)]
 pub enum Decision {
     /// Open a WebSocket.
     Accept(Accept),
