@@ -116,9 +116,9 @@ pub trait Handler: Sized {
 
 /// The answer to a request.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is there once for a connection, and nearly always the large one"
+#[cfg_attr(
+    feature = "deflate",
+    expect(clippy::large_enum_variant, reason = "nearly always it is the large one")
 )]
 pub enum Decision {
     /// Open a WebSocket.
