@@ -136,12 +136,7 @@ impl Stage {
         config: Config,
         act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
     ) -> Self {
-        let mut stage = Self::new(config, Accept::new(), act);
-        assert!(stage.task.settle().is_pending());
-        stage.grip.give(REQUEST);
-        assert!(stage.task.settle().is_pending());
-        assert!(stage.grip.take_head().starts_with(b"HTTP/1.1 101 "));
-        stage
+        Self::opened(config, "", act)
     }
 
     /// The same, with messages compressed if the configuration has them so.
@@ -149,12 +144,20 @@ impl Stage {
         config: Config,
         act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
     ) -> Self {
+        Self::opened(config, "Sec-WebSocket-Extensions: permessage-deflate\r\n", act)
+    }
+
+    fn opened(
+        config: Config,
+        fields: &str,
+        act: impl FnMut(Call<'_>, &mut Reply<'_, u32>) -> Outcome + Send + 'static,
+    ) -> Self {
         let mut stage = Self::new(config, Accept::new(), act);
-        stage.grip.give(REQUEST.strip_suffix(b"\r\n").expect("a head"));
-        stage.grip.give(b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
         assert!(stage.task.settle().is_pending());
-        let head = stage.grip.take_head();
-        assert!(head.starts_with(b"HTTP/1.1 101 "));
+        let begin = REQUEST.strip_suffix(b"\r\n").expect("a head");
+        stage.grip.give([begin, fields.as_bytes(), b"\r\n"].concat());
+        assert!(stage.task.settle().is_pending());
+        assert!(stage.grip.take_head().starts_with(b"HTTP/1.1 101 "));
         stage
     }
 
