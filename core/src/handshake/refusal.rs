@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use super::request::Request;
 use super::response::{Response, Status};
 
 /// Why a server refused a request by itself (RFC 6455 §4.2.1, §4.4).
@@ -121,7 +122,8 @@ impl fmt::Display for Refusal {
             Self::Hixie76 => "the WebSocket protocol before version 4 is not supported".into(),
             Self::Key => "there must be one Sec-WebSocket-Key: 16 bytes in base64".into(),
             Self::Subprotocols => {
-                "Sec-WebSocket-Protocol must be a list of at most 64 different tokens".into()
+                let most = Request::MAX_SUBPROTOCOLS;
+                format!("Sec-WebSocket-Protocol must be a list of at most {most} different tokens").into()
             }
             Self::Extensions => "Sec-WebSocket-Extensions is malformed".into(),
             Self::ForeignHost { host } => format!(
