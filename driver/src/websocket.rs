@@ -468,8 +468,8 @@ fn join(pieces: &mut Option<(Kind, Vec<u8>)>, data: &Data<'_>, max: u64) -> Cont
     let Some((_, joined)) = pieces else { return ControlFlow::Continue(()) };
     let needed = joined.len() + data.payload.len();
     if joined.capacity() < needed {
-        // No further than the message can come to.
-        let most = if data.last { 0 } else { usize::try_from(max).unwrap_or(usize::MAX) };
+        // Doubling, but never beyond what the message can come to.
+        let most = if data.last { needed } else { usize::try_from(max).unwrap_or(usize::MAX) };
         let target = joined.capacity().saturating_mul(2).min(most).max(needed);
         joined.reserve_exact(target - joined.len());
     }

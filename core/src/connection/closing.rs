@@ -34,8 +34,8 @@ impl Connection {
     /// The peer's Close came: answer it (§5.5.1) unless it is the answer.
     pub(super) fn close_received(&mut self, now: Instant, frame: &CloseFrame<'_>) {
         if let Phase::Open = self.phase {
-            // What waits behind a fragment is not wanted any more: the peer discards it.
             let echo = frame.code().map_or_else(CloseFrame::empty, CloseFrame::from);
+            // What waits behind a fragment is not wanted any more: the peer discards it.
             self.cut_short(now, Cause::Closed(Side::Remote), echo);
         }
         if let Some(ending) = &mut self.ending {
