@@ -1,6 +1,8 @@
 #![allow(missing_docs, reason = "test support: the names say it")]
 //! What the conformance tests share: frames written by hand, streams cut everywhere, a pair with a virtual clock.
 
+#[cfg(all(feature = "runtimes", not(miri)))]
+pub mod certificates;
 pub mod clock;
 pub mod compressed;
 #[cfg(all(feature = "runtimes", not(miri)))]

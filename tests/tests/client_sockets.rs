@@ -2,8 +2,6 @@
 //! threads.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
-mod certificates;
-
 use core::future::Future;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +12,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::spawn;
 
-use certificates::Authority;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sansocket::{ClientRequest, Config, Connection, Event, Message, Status};
 use sansocket_driver::{Backoff, Connector, Error, Proxy, ProxyError, Reconnect, Runtime};
+use sansocket_tests::certificates::Authority;
 use sansocket_tests::{START, receive_accepting, take_output};
 
 /// Calls `serve` with every connection, in a thread of its own.
@@ -174,7 +172,7 @@ async fn a_redirection_is_followed<R: Runtime>(connector: Connector<R>) {
 
 /// The name of the server is the one in its certificate, and the proxy's is not looked for.
 async fn a_proxy_tunnels_tls<R: Runtime>(connector: Connector<R>) {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Arc::new(authority.server(&["nowhere.invalid"]));
     let server = listen(move |stream| echo(tls(&config, stream), usize::MAX));
     let connector = connector.rustls(authority.client().into());
@@ -191,7 +189,7 @@ async fn a_proxy_tunnels_tls<R: Runtime>(connector: Connector<R>) {
 }
 
 async fn a_redirection_leads_into_tls_and_not_out<R: Runtime>(connector: Connector<R>) {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Arc::new(authority.server(&["localhost"]));
     let secret = Arc::clone(&config);
     let server = listen(move |stream| echo(tls(&secret, stream), usize::MAX));

@@ -2,15 +2,13 @@
 //! record what the other one writes.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
-mod certificates;
-
 use core::task::Poll;
 use std::io::{ErrorKind, Read, Write};
 
-use certificates::Authority;
 use rustls::{ClientConnection, Connection as Tls, ServerConnection};
 use sansocket::{Cause, ClientRequest, CloseCode, Config, Message, Role, Side};
 use sansocket_driver::{Connector, Handler, Outcome, Reply, Server};
+use sansocket_tests::certificates::Authority;
 use sansocket_tests::heads::answer_to;
 use sansocket_tests::lab::{self, Lab};
 use sansocket_tests::scripted::{Grip, REQUEST, Task};
@@ -99,7 +97,7 @@ impl Handler for Echo {
 #[test]
 fn t46_a_server_ends_tls_behind_its_close_frame_and_the_stream_behind_that() {
     for closes in [Side::Remote, Side::Local] {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let (listener, door) = world::listener();
         let server = Server::<World>::new(Config::new()).rustls(authority.server(&[NAME]).into());
         let _served = start(server.serve(listener, |_| Echo));
@@ -136,7 +134,7 @@ fn t46_a_server_ends_tls_behind_its_close_frame_and_the_stream_behind_that() {
 
 #[test]
 fn t46_a_client_ends_tls_once_the_server_has_and_behind_its_close_frame() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let world = lab::begin();
     let connector = Connector::<Lab>::new().rustls(authority.client().into());
     let mut task = Task::new(async move {

@@ -1,8 +1,6 @@
 //! TLS by rustls on real sockets: what the adapters do with it, and what a peer sees that is not ours.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
-mod certificates;
-
 use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -10,13 +8,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use certificates::Authority;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use sansocket::{
     Cause, ClientRequest, CloseCode, CloseFrame, Config, Connection, Disconnect, Message, Role, Side,
 };
+use sansocket_tests::certificates::{self, Authority};
 use sansocket_tests::scripted::REQUEST;
 use sansocket_tests::{START, receive_accepting, take_output, wire};
 use sansocket_tokio::{Connected, Connector, Error, Handler, MaybeTls, Outcome, Reply, Server, ServerHandle};
@@ -97,7 +95,7 @@ macro_rules! conversation {
     ($adapter:path, $listener:ty, $spawn:expr) => {{
         use $adapter::{Connector, Server};
 
-        let authority = Authority::new();
+        let authority = Authority::default();
         let listener = <$listener>::bind("127.0.0.1:0").await.unwrap();
         let url = format!("wss://{}/chat", listener.local_addr().unwrap());
         let (told, mut ends) = mpsc::unbounded_channel();
@@ -148,7 +146,7 @@ fn tls_carries_a_conversation_on_smol() {
 
 #[tokio::test]
 async fn four_mebibytes_come_back_whole() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let served = serve(CONFIG.max_message(16 << 20), authority.server(LOCAL), Duration::from_secs(10)).await;
     let mut socket = welcomed(&authority, &served).await;
     let message: Vec<u8> = (0..4 * MIB).map(|i| (i * i % 251).to_le_bytes()[0]).collect();
@@ -162,7 +160,7 @@ async fn four_mebibytes_come_back_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_ends_may_send_more_than_the_sockets_hold() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let served = serve_simply(&authority).await;
     let (mut sender, mut receiver) = welcomed(&authority, &served).await.split();
     let sending = tokio::spawn(async move {
@@ -179,8 +177,8 @@ async fn both_ends_may_send_more_than_the_sockets_hold() {
 
 #[tokio::test]
 async fn a_certificate_of_an_authority_that_is_not_trusted_is_an_error_that_says_so() {
-    let mut served = serve_simply(&Authority::new()).await;
-    let error = connect(Authority::new().client(), &served.url).await.unwrap_err();
+    let mut served = serve_simply(&Authority::default()).await;
+    let error = connect(Authority::default().client(), &served.url).await.unwrap_err();
     assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::InvalidData), "{error:?}");
     assert!(error.to_string().starts_with("invalid peer certificate: "), "{error}");
     // The server sees no WebSocket, and nothing of this connection is left.
@@ -195,7 +193,7 @@ async fn a_certificate_of_an_authority_that_is_not_trusted_is_an_error_that_says
 
 #[tokio::test]
 async fn a_certificate_of_another_name_is_an_error_that_says_so() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let served =
         serve(CONFIG, authority.server(&["example.com", "127.0.0.2"]), Duration::from_secs(10)).await;
     let error = connect(authority.client(), &served.url).await.unwrap_err();
@@ -217,7 +215,7 @@ impl ResolvesServerCert for Names {
 
 #[tokio::test]
 async fn a_name_is_sent_to_the_server_and_an_address_is_not() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let names = Arc::new(Names(authority.certified_key(LOCAL), Mutex::default()));
     let tls = certificates::with_ring(ServerConfig::builder_with_provider)
         .with_no_client_auth()
@@ -232,7 +230,7 @@ async fn a_name_is_sent_to_the_server_and_an_address_is_not() {
 #[tokio::test]
 async fn an_ipv6_address_is_certified_without_its_brackets() {
     let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
-    let authority = Authority::new();
+    let authority = Authority::default();
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     let (told, _ends) = mpsc::unbounded_channel();
     let server = Server::new(CONFIG).rustls(authority.server(&["::1"]).into());
@@ -242,7 +240,7 @@ async fn an_ipv6_address_is_certified_without_its_brackets() {
 
 #[tokio::test]
 async fn http_2_is_not_offered_even_if_the_configuration_has_it() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let protocols = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
     let mut tls = authority.server(LOCAL);
     tls.alpn_protocols = protocols(&["h2", "http/1.1"]);
@@ -261,7 +259,7 @@ async fn http_2_is_not_offered_even_if_the_configuration_has_it() {
 
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_cut_off_while_other_connections_go_on() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let time = Duration::from_millis(500);
     let mut served = serve(CONFIG, authority.server(LOCAL), time).await;
     let mut open = welcomed(&authority, &served).await;
@@ -292,14 +290,14 @@ async fn a_server_that_never_answers_the_handshake_is_given_up_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let request = ClientRequest::new(&format!("wss://{}/", listener.local_addr().unwrap())).unwrap();
     let time = Duration::from_millis(200);
-    let connector = Connector::new().rustls(Authority::new().client().into()).timeout(Some(time));
+    let connector = Connector::new().rustls(Authority::default().client().into()).timeout(Some(time));
     let error = in_time(connector.connect(&request)).await.unwrap_err();
     assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::TimedOut), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_client_that_speaks_no_tls_is_turned_away() {
-    let served = serve_simply(&Authority::new()).await;
+    let served = serve_simply(&Authority::default()).await;
     let error = in_time(sansocket_tokio::connect(&served.url.replace("wss", "ws"))).await.unwrap_err();
     assert!(error.cause().is_some(), "{error:?}");
     in_time(async {
@@ -382,7 +380,7 @@ mod by_hand {
 
     #[tokio::test]
     async fn a_server_says_close_notify_behind_its_close_frame() {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let mut served = serve_simply(&authority).await;
         client_at(&authority, &served, |mut stream| {
             stream.write_all(&wire::close(Role::Server, 1000, "")).unwrap();
@@ -396,7 +394,7 @@ mod by_hand {
 
     #[tokio::test]
     async fn a_client_says_close_notify_once_the_server_has() {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let (mut client, server) = client_of(&authority, |mut stream| {
             stream.read_exact(&mut [0; 8]).unwrap();
             stream.write_all(&wire::close(Role::Client, 1000, "")).unwrap();
@@ -412,7 +410,7 @@ mod by_hand {
 
     #[tokio::test]
     async fn a_stream_that_ends_without_close_notify_behind_both_close_frames_has_ended_in_order() {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let mut served = serve_simply(&authority).await;
         client_at(&authority, &served, |mut stream| {
             stream.write_all(&wire::close(Role::Server, 1000, "")).unwrap();
@@ -434,7 +432,7 @@ mod by_hand {
 
     #[tokio::test]
     async fn a_stream_that_ends_without_close_notify_in_the_middle_is_lost() {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let mut served = serve_simply(&authority).await;
         client_at(&authority, &served, |_| {}).await;
         assert_eq!(in_time(served.ends.recv()).await.unwrap().cause(), &Cause::Lost);
@@ -453,7 +451,7 @@ mod by_hand {
 
     #[tokio::test]
     async fn a_record_that_is_not_genuine_ends_the_connection_with_an_error() {
-        let authority = Authority::new();
+        let authority = Authority::default();
         let (mut client, server) = client_of(&authority, |mut stream| {
             stream.write_all(&wire::frame(Role::Client, wire::TEXT, "genuine")).unwrap();
             // An application record (RFC 8446 §5.2) that nobody has sealed.

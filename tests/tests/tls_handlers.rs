@@ -1,12 +1,10 @@
 //! What handlers are told of TLS by rustls.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
-mod certificates;
-
-use certificates::Authority;
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use sansocket::{Accept, ClientRequest, Config, Message, Request, Response, Status};
+use sansocket_tests::certificates::Authority;
 use sansocket_tokio::{Connected, Connector, Decision, Error, Handler, Outcome, Reply, Server};
 use tokio::net::TcpListener;
 
@@ -48,7 +46,7 @@ impl Handler for Doorman {
 
 #[tokio::test]
 async fn a_handler_sees_the_certificate_of_its_client_before_the_request() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (client, certificate) = authority.certified_client("somebody");
     for (tls, expected) in
         [(authority.asking_server(NAMES), Some(certificate.to_vec())), (authority.server(NAMES), None)]
@@ -69,7 +67,7 @@ async fn a_handler_sees_the_certificate_of_its_client_before_the_request() {
 
 #[tokio::test]
 async fn a_handler_that_panics_at_the_tls_handshake_loses_its_own_connection_only() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     let server = Server::new(Config::new()).rustls(authority.server(NAMES).into());

@@ -2,13 +2,11 @@
 #![cfg(all(feature = "runtimes", not(miri)))]
 #![cfg(feature = "native-tls")]
 
-mod certificates;
-
 use core::future::Future;
 use core::time::Duration;
 
-use certificates::Authority;
 use sansocket::{Cause, ClientRequest, CloseCode, Config, Disconnect, Message, Side};
+use sansocket_tests::certificates::Authority;
 use sansocket_tokio::{Connector, Error, Handler, MaybeTls, Outcome, Reply, Server};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -76,28 +74,28 @@ async fn converse(connector: Connector, server: Server) {
 
 #[tokio::test]
 async fn the_platforms_library_on_both_sides() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let client = Connector::new().native_tls(authority.native_client());
     converse(client, Server::new(CONFIG).native_tls(authority.native_server(LOCAL))).await;
 }
 
 #[tokio::test]
 async fn the_platforms_library_and_a_server_on_rustls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let client = Connector::new().native_tls(authority.native_client());
     converse(client, Server::new(CONFIG).rustls(authority.server(LOCAL).into())).await;
 }
 
 #[tokio::test]
 async fn the_platforms_library_and_a_client_on_rustls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let client = Connector::new().rustls(authority.client().into());
     converse(client, Server::new(CONFIG).native_tls(authority.native_server(LOCAL))).await;
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_or_of_another_name_is_an_error_that_says_so() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::default(), Authority::default());
     for (client, names) in [(&other, LOCAL), (&authority, &["example.com"])] {
         let (request, _) = serve(Server::new(CONFIG).native_tls(authority.native_server(names))).await;
         let connector = Connector::new().native_tls(client.native_client());
@@ -108,7 +106,7 @@ async fn a_certificate_that_is_not_trusted_or_of_another_name_is_an_error_that_s
 
 #[tokio::test]
 async fn the_peers_certificate_can_be_looked_at() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (request, _) = serve(Server::new(CONFIG).native_tls(authority.native_server(LOCAL))).await;
     let connector = Connector::new().native_tls(authority.native_client());
     let socket = in_time(connector.connect(&request)).await.unwrap().0;
@@ -118,7 +116,7 @@ async fn the_peers_certificate_can_be_looked_at() {
 
 #[tokio::test]
 async fn a_peer_that_vanishes_is_lost() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (request, mut ends) = serve(Server::new(CONFIG).native_tls(authority.native_server(LOCAL))).await;
     let connector = Connector::new().native_tls(authority.native_client());
     drop(in_time(connector.connect(&request)).await.unwrap());
@@ -127,7 +125,7 @@ async fn a_peer_that_vanishes_is_lost() {
 
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_cut_off() {
-    let server = Server::new(CONFIG).native_tls(Authority::new().native_server(LOCAL));
+    let server = Server::new(CONFIG).native_tls(Authority::default().native_server(LOCAL));
     let time = Duration::from_millis(200);
     let (request, _) = serve(server.tls_timeout(Some(time))).await;
     let began = std::time::Instant::now();

@@ -2,10 +2,8 @@
 #![cfg(all(feature = "runtimes", not(miri)))]
 #![cfg(any(feature = "native-tls", feature = "rustls-native-certs", feature = "webpki-roots"))]
 
-mod certificates;
-
-use certificates::Authority;
 use sansocket::{Config, Message};
+use sansocket_tests::certificates::Authority;
 use sansocket_tokio::{Error, Handler, Outcome, Reply, Server, connect};
 use tokio::net::TcpListener;
 
@@ -30,7 +28,7 @@ async fn serve(authority: &Authority) -> String {
 
 #[tokio::test]
 async fn an_authority_that_nobody_knows_is_not_trusted() {
-    let url = serve(&Authority::new()).await;
+    let url = serve(&Authority::default()).await;
     let error = connect(&url).await.unwrap_err();
     assert!(matches!(error, Error::Io(_)) && error.to_string().contains("certificate"), "{error:?}");
     assert!(
@@ -51,7 +49,7 @@ async fn a_url_is_enough_where_the_platform_trusts_the_authority() {
         assert_eq!(socket.recv().await.unwrap(), Some(Message::from("m")));
         return;
     }
-    let authority = Authority::new();
+    let authority = Authority::default();
     let url = serve(&authority).await;
     let roots = format!("{}/roots-{}.pem", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     std::fs::write(&roots, authority.pem()).unwrap();

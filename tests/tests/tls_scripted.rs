@@ -1,8 +1,6 @@
 //! TLS on streams that do as a test says: cut, interrupted, held back anywhere.
 #![cfg(all(feature = "runtimes", not(miri)))]
 
-mod certificates;
-
 use core::cell::RefCell;
 use core::future::{Future, pending};
 use core::net::SocketAddr;
@@ -12,13 +10,13 @@ use core::time::Duration;
 use std::io;
 use std::sync::mpsc;
 
-use certificates::Authority;
 use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
 use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, ServerConnection};
 use sansocket::{Cause, ClientRequest, CloseCode, Config, Disconnect, Message, Side};
 use sansocket_driver::{
     Connected, Connector, Error, Handler, Outcome, Reply, Runtime, Server, Timer, WebSocket,
 };
+use sansocket_tests::certificates::Authority;
 use sansocket_tests::pair::Dice;
 use sansocket_tests::scripted::{Alarm, Clock, End, Step, Task, duplex, stream};
 
@@ -88,7 +86,7 @@ struct Tls {
 }
 
 fn by_rustls() -> Tls {
-    let authority = Authority::new();
+    let authority = Authority::default();
     Tls {
         client: Connector::new().rustls(authority.client().into()),
         server: |authority| Server::new(CONFIG).rustls(authority.server(&[NAME]).into()),
@@ -98,7 +96,7 @@ fn by_rustls() -> Tls {
 
 #[cfg(feature = "native-tls")]
 fn by_native_tls() -> Tls {
-    let authority = Authority::new();
+    let authority = Authority::default();
     Tls {
         client: Connector::new().native_tls(authority.native_client()),
         server: |authority| Server::new(CONFIG).native_tls(authority.native_server(&[NAME])),
@@ -325,7 +323,7 @@ fn tickets_are_taken_in_turn_with_other_tasks(client: &Connector<Scripted>, auth
 
 #[test]
 fn records_without_data_leave_other_tasks_their_turn() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let client = Connector::new().rustls(authority.client().into());
     tickets_are_taken_in_turn_with_other_tasks(&client, &authority);
 }
@@ -333,7 +331,7 @@ fn records_without_data_leave_other_tasks_their_turn() {
 #[cfg(feature = "native-tls")]
 #[test]
 fn records_without_data_leave_other_tasks_their_turn_with_the_platforms_library_too() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let client = Connector::new().native_tls(authority.native_client());
     tickets_are_taken_in_turn_with_other_tasks(&client, &authority);
 }

@@ -1,5 +1,4 @@
 //! An authority that certifies servers, made anew by each test, and rustls configurations that go by it.
-#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::sync::Arc;
 
@@ -9,13 +8,13 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     root: rcgen::Certificate,
 }
 
-impl Authority {
-    pub(crate) fn new() -> Self {
+impl Default for Authority {
+    fn default() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
         // A name of its own, or what it certifies looks self-signed.
@@ -24,16 +23,18 @@ impl Authority {
         let root = params.self_signed(&key).unwrap();
         Self { issuer: Issuer::new(params, key), root }
     }
+}
 
+impl Authority {
     /// Trusts what this authority certifies.
-    pub(crate) fn client(&self) -> ClientConfig {
+    pub fn client(&self) -> ClientConfig {
         with_ring(ClientConfig::builder_with_provider)
             .with_root_certificates(self.roots())
             .with_no_client_auth()
     }
 
     /// A server of these names.
-    pub(crate) fn server(&self, names: &[&str]) -> ServerConfig {
+    pub fn server(&self, names: &[&str]) -> ServerConfig {
         let resolver = SingleCertAndKey::from(self.certified_key(names));
         with_ring(ServerConfig::builder_with_provider)
             .with_no_client_auth()
@@ -41,7 +42,7 @@ impl Authority {
     }
 
     /// A server of these names that asks its clients for a certificate of this authority.
-    pub(crate) fn asking_server(&self, names: &[&str]) -> ServerConfig {
+    pub fn asking_server(&self, names: &[&str]) -> ServerConfig {
         let resolver = SingleCertAndKey::from(self.certified_key(names));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(self.roots().into(), provider);
@@ -51,7 +52,7 @@ impl Authority {
     }
 
     /// A client with a certificate, which comes with it.
-    pub(crate) fn certified_client(&self, name: &str) -> (ClientConfig, CertificateDer<'static>) {
+    pub fn certified_client(&self, name: &str) -> (ClientConfig, CertificateDer<'static>) {
         let (certificate, key) = self.certify(&[name]);
         let certificate = certificate.der().clone();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -65,7 +66,7 @@ impl Authority {
         roots
     }
 
-    pub(crate) fn certified_key(&self, names: &[&str]) -> Arc<CertifiedKey> {
+    pub fn certified_key(&self, names: &[&str]) -> Arc<CertifiedKey> {
         let (certificate, key) = self.certify(names);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let key = rustls::crypto::ring::sign::any_ecdsa_type(&key).unwrap();
@@ -74,7 +75,7 @@ impl Authority {
 
     /// Trusts what this authority certifies, and nothing that the platform does.
     #[cfg(feature = "native-tls")]
-    pub(crate) fn native_client(&self) -> native_tls::TlsConnector {
+    pub fn native_client(&self) -> native_tls::TlsConnector {
         let root = native_tls::Certificate::from_der(self.root.der()).unwrap();
         native_tls::TlsConnector::builder()
             .disable_built_in_roots(true)
@@ -85,7 +86,7 @@ impl Authority {
 
     /// A server of these names.
     #[cfg(feature = "native-tls")]
-    pub(crate) fn native_server(&self, names: &[&str]) -> native_tls::TlsAcceptor {
+    pub fn native_server(&self, names: &[&str]) -> native_tls::TlsAcceptor {
         let (certificate, key) = self.certify(names);
         let (chain, key) = (certificate.pem(), key.serialize_pem());
         let identity = native_tls::Identity::from_pkcs8(chain.as_bytes(), key.as_bytes()).unwrap();
@@ -93,7 +94,7 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub(crate) fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.root.pem()
     }
 
@@ -105,7 +106,7 @@ impl Authority {
 }
 
 /// Never the provider of the process.
-pub(crate) fn with_ring<S: rustls::ConfigSide>(
+pub fn with_ring<S: rustls::ConfigSide>(
     builder: impl FnOnce(Arc<rustls::crypto::CryptoProvider>) -> ConfigBuilder<S, rustls::WantsVersions>,
 ) -> ConfigBuilder<S, rustls::WantsVerifier> {
     builder(Arc::new(rustls::crypto::ring::default_provider())).with_safe_default_protocol_versions().unwrap()
