@@ -124,6 +124,23 @@ fn nothing_can_be_sent_after_a_write_failed() {
 }
 
 #[test]
+fn what_was_queued_when_a_write_failed_was_dropped_and_nothing_was_if_nothing_was_queued() {
+    for role in ROLES {
+        for fragment in [None, Some(1000)] {
+            let mut idle = open(role, &Config::new().auto_fragment(fragment));
+            idle.write_failed(START);
+            assert!(!idle.has_dropped());
+            let mut written = open(role, &Config::new().auto_fragment(fragment));
+            written.send(vec![0; 100_000]).unwrap();
+            take_output(&mut written);
+            written.write_failed(START);
+            assert!(!written.has_dropped());
+            assert!(mute(role, fragment).has_dropped());
+        }
+    }
+}
+
+#[test]
 fn a_write_that_fails_lifts_a_pause_and_what_input_waits_for() {
     for role in ROLES {
         let text = wire::frame(role, TEXT, "waited");
