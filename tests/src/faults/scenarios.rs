@@ -427,7 +427,8 @@ async fn pieces(socket: &mut Socket, view: &View) {
     }
 }
 
-/// The settings, plain or compressing.
+/// The settings, plain or compressing: fast, or two thirds of the time would go into looking for repetitions.
 fn config(compresses: bool) -> Config {
-    Config::new().compression(compresses.then(|| Compression::new().min_size(0))).max_message(4 << 20)
+    let compression = compresses.then(|| Compression::new().min_size(0).level(1));
+    Config::new().compression(compression).max_message(4 << 20)
 }
