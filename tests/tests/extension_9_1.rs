@@ -1,5 +1,7 @@
 //! RFC 6455 §9.1: the grammar of `Sec-WebSocket-Extensions`.
 
+use std::borrow::Cow;
+
 use sansocket::extension::{Malformed, Offer, Param, Settings, offers};
 use sansocket::{Config, Connection, Event, Refusal, Transport};
 use sansocket_tests::{START, at_every_split, receive};
@@ -96,6 +98,18 @@ fn section_9_1_a_quoted_value_with_an_escape_is_legal_if_it_is_a_token_without()
     for len in [1, 2, 3, 100, 10_000] {
         let value = format!("foo; bar=\"{}x\"; baz", r"\y".repeat(len));
         assert_eq!(read(&value).unwrap(), [format!("foo; bar={}x; baz", "y".repeat(len))]);
+    }
+}
+
+#[test]
+fn a_value_is_copied_if_it_has_escapes_and_not_otherwise() {
+    for (value, is_copied) in
+        [("foo; bar=token", false), (r#"foo; bar="token""#, false), (r#"foo; bar="t\oken""#, true)]
+    {
+        let offer = offers(value.as_bytes()).next().unwrap().unwrap();
+        let param = offer.params().next().unwrap();
+        assert_eq!(param.value.as_deref(), Some("token"), "{value}");
+        assert_eq!(matches!(param.value, Some(Cow::Owned(_))), is_copied, "{value}");
     }
 }
 

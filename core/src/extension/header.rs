@@ -18,7 +18,7 @@ pub struct Offer<'h> {
 pub struct Param<'h> {
     /// The name, a token.
     pub name: &'h str,
-    /// The value, without quotes and escapes.
+    /// The value, without quotes and escapes. Borrowed from the header but if it had escapes.
     pub value: Option<Cow<'h, str>>,
 }
 
