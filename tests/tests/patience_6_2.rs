@@ -270,3 +270,31 @@ fn receive_message_fails_the_connection_over_a_text_that_is_none() {
         assert_eq!(*verdict.cause(), Cause::Violation(ProtocolError::InvalidUtf8));
     }
 }
+
+#[test]
+fn memory_is_asked_for_once_and_for_a_long_message_only() {
+    const LONG: usize = 16 * 1024;
+    for role in ROLES {
+        for (opcode, len) in
+            [BINARY, TEXT].into_iter().flat_map(|it| [(it, LONG - 1), (it, LONG), (it, 4 * LONG)])
+        {
+            let mut connection = open(role, &Config::new());
+            let mut frame = wire::frame(role, opcode, vec![b'x'; len]);
+            let mut asked = Vec::new();
+            let mut lender = |wanted| {
+                asked.push(wanted);
+                Vec::with_capacity(wanted)
+            };
+            let mut lens = Vec::new();
+            for read in frame.chunks_mut(10_000) {
+                let mut input = Input::new(read).with_memory(&mut lender);
+                while let Some(Event::Message(message)) = connection.receive(START, &mut input) {
+                    assert!(message.as_bytes().iter().all(|byte| *byte == b'x'));
+                    lens.push(message.len());
+                }
+            }
+            assert_eq!(lens, [len]);
+            assert_eq!(asked, if len < LONG { vec![] } else { vec![len] });
+        }
+    }
+}
