@@ -57,6 +57,21 @@ fn a_rejection_is_written_as_http_has_it() {
 }
 
 #[test]
+fn a_response_has_one_content_type_that_of_its_body() {
+    let types = |response: &Response| -> Vec<String> {
+        let of_type = response.headers().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+        of_type.map(|(_, value)| String::from_utf8(value.to_vec()).unwrap()).collect()
+    };
+    let response = Response::new(Status::FORBIDDEN).with_header("content-type", "x/y").unwrap();
+    let response = response.with_header("X-Else", "z").unwrap();
+    let text = response.clone().text("no");
+    assert_eq!((types(&text), text.body()), (vec!["text/plain; charset=utf-8".into()], &b"no"[..]));
+    let html = text.html("<b>no</b>");
+    assert_eq!((types(&html), html.body()), (vec!["text/html; charset=utf-8".into()], &b"<b>no</b>"[..]));
+    assert_eq!(html.header("x-else"), Some("z"));
+}
+
+#[test]
 fn rfc_9110_section_15_the_statuses_of_a_handshake_have_their_reasons() {
     for (code, reason) in [
         (200, "OK"),

@@ -140,12 +140,12 @@ impl Response {
         self
     }
 
-    /// With a body of plain text, and its `Content-Type`.
+    /// With a body of plain text, and its `Content-Type` in place of any other.
     pub fn text(self, text: impl Into<String>) -> Self {
         self.with_raw("Content-Type", "text/plain; charset=utf-8").with_body(text.into())
     }
 
-    /// With a body of HTML, and its `Content-Type`.
+    /// With a body of HTML, and its `Content-Type` in place of any other.
     pub fn html(self, html: impl Into<String>) -> Self {
         self.with_raw("Content-Type", "text/html; charset=utf-8").with_body(html.into())
     }
