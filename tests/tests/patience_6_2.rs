@@ -298,3 +298,22 @@ fn memory_is_asked_for_once_and_for_a_long_message_only() {
         }
     }
 }
+
+/// The message may be lent from where its payload is read, and the memory would stay with an idle connection.
+#[test]
+fn a_header_alone_takes_no_memory_that_is_lent() {
+    for role in ROLES {
+        for opcode in [BINARY, TEXT] {
+            let mut connection = open(role, &Config::new());
+            let mut frame = wire::frame(role, opcode, vec![b'x'; 20_000]);
+            let (header, payload) = frame.split_at_mut(if role == Role::Server { 8 } else { 4 });
+            let mut lender = |wanted| panic!("asked for {wanted}");
+            assert!(connection.receive(START, &mut Input::new(header).with_memory(&mut lender)).is_none());
+            let mut input = Input::new(payload).with_memory(&mut lender);
+            let Some(Event::Message(message)) = connection.receive(START, &mut input) else {
+                panic!("no message")
+            };
+            assert_eq!(message.len(), 20_000);
+        }
+    }
+}

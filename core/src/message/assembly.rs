@@ -265,10 +265,11 @@ impl fmt::Debug for Assembly {
     }
 }
 
-/// Memory that is lent, for a message that has none yet and is long.
+/// Memory that is lent, for a message that has none yet and is long. Not for a header alone: the message may be lent from
+/// where it is read, still.
 fn reuse(capacity: usize, declared: u64, input: &mut Input<'_>) -> Option<Vec<u8>> {
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-    if capacity == 0 && declared >= LONG { input.memory(declared) } else { None }
+    if capacity == 0 && declared >= LONG && !input.is_empty() { input.memory(declared) } else { None }
 }
 
 /// How much to reserve beyond `len` for `coming` bytes that are here: enough that a long message does not
