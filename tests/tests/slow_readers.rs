@@ -25,6 +25,25 @@ fn a_slow_reader_is_waited_for_as_long_as_it_reads_7_1_1() {
 }
 
 #[test]
+fn a_slow_reader_that_talks_is_waited_for_as_one_that_does_not_7_1_1() {
+    for role in ROLES {
+        for (rate, reads_all) in [(50_000, true), (500, false)] {
+            let mut connection = open(role, &Config::new());
+            connection.send(vec![0; 1 << 19]).unwrap();
+            connection.close(START, CloseCode::NORMAL_CLOSURE).unwrap();
+            let mut second = 0;
+            while !connection.transmit().is_empty() {
+                second += 1;
+                connection.transmitted(connection.transmit().len().min(rate));
+                receive(&mut connection, at(second), &wire::frame(role, wire::TEXT, "and another thing"));
+                connection.handle_timeout(at(second));
+            }
+            assert_eq!(!connection.has_dropped(), reads_all, "{rate} bytes a second");
+        }
+    }
+}
+
+#[test]
 fn a_slow_reader_is_not_taken_for_an_idle_peer_while_its_own_input_must_wait() {
     for (rate, survives) in [(10_000, true), (50, false)] {
         let mut server = open(Role::Server, &Config::new());

@@ -308,7 +308,10 @@ impl Connection {
     #[inline]
     pub fn heard(&mut self, now: Instant) {
         self.timers.heard(now);
-        self.progress = 0;
+        // Who has to read what is queued before a Close has not stopped because it talks.
+        if let Phase::Open = self.phase {
+            self.progress = 0;
+        }
     }
 
     /// Time has passed: does what is due. Early and late calls are harmless, but hand in first what has

@@ -87,7 +87,7 @@ struct Clock {
     out: bool,
     pong_by: Option<Instant>,
     close_by: Option<Instant>,
-    /// Bytes written since something was heard.
+    /// Bytes written since something was heard, or since the Close was queued.
     wrote: usize,
     /// Written enough of them the last time it was asked.
     lagging: bool,
@@ -228,8 +228,10 @@ impl Model {
 impl Model {
     pub fn heard(&mut self, now: Instant) {
         self.clock.heard = now;
-        self.clock.wrote = 0;
-        self.clock.stalled = false;
+        if self.phase == Phase::Open {
+            self.clock.wrote = 0;
+            self.clock.stalled = false;
+        }
     }
 
     /// Whether it takes nothing: its application wants that, or too much waits to be written.
