@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use sansocket::{
-    Accept, AcceptError, Cause, Config, Connection, Event, Refusal, Request, Response, Role, SendError,
-    State, Status, Timer, Transport,
+    Accept, AcceptError, Cause, ClientRequest, Config, Connection, Event, Refusal, Request, Response, Role,
+    SendError, State, Status, Timer, Transport,
 };
 use sansocket_tests::heads::{Answer, GOOD, asked, but, server, with};
-use sansocket_tests::{START, at_every_split, receive, receive_accepting, take_output, wire};
+use sansocket_tests::{SEED, START, at_every_split, receive, receive_accepting, take_output, wire};
 
 const TEXT_PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
@@ -69,6 +69,41 @@ fn a_response_has_one_content_type_that_of_its_body() {
     let html = text.html("<b>no</b>");
     assert_eq!((types(&html), html.body()), (vec!["text/html; charset=utf-8".into()], &b"<b>no</b>"[..]));
     assert_eq!(html.header("x-else"), Some("z"));
+}
+
+/// A gateway may pass on what its own server said.
+#[test]
+fn a_response_that_was_received_is_written_as_one_of_our_own() {
+    let passed_on = |response: Response| {
+        let mut server = server();
+        receive(&mut server, START, GOOD.as_bytes());
+        server.reject(START, response);
+        String::from_utf8(take_output(&mut server)).unwrap()
+    };
+    let request = ClientRequest::new("ws://example.com/").unwrap();
+    let client = || {
+        let mut client = Connection::client(&Config::new(), &request, SEED, START);
+        let asked = take_output(&mut client);
+        (client, asked)
+    };
+
+    let (mut rejected, _) = client();
+    let head = "HTTP/1.1 403 No\r\nX-Why: because\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nTrailer: X\r\n";
+    let body = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (events, _) = receive(&mut rejected, START, [head, body].concat().as_bytes());
+    let [Event::Rejected(response)] = &events[..] else { panic!("{events:?}") };
+    let expected =
+        "HTTP/1.1 403 Forbidden\r\nX-Why: because\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    assert_eq!(passed_on(response.clone()), expected);
+
+    let (mut opened, asked) = client();
+    let mut upstream = server();
+    receive(&mut upstream, START, &asked);
+    upstream.accept(START, Accept::new()).unwrap();
+    let (events, _) = receive(&mut opened, START, &take_output(&mut upstream));
+    let [Event::Open(response)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(response.status().get(), 101);
+    assert!(passed_on(response.clone()).starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
 }
 
 #[test]

@@ -120,8 +120,7 @@ impl Response {
     ///
     /// A server's interim responses (1xx) are not for the application: such a status is sent as 500.
     pub fn new(status: Status) -> Self {
-        let status = if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status };
-        Self(Box::new(Parts { status, fields: Fields::default(), body: Vec::new() }))
+        Self(Box::new(Parts { status: answerable(status), fields: Fields::default(), body: Vec::new() }))
     }
 
     /// With a header field. `Content-Length` and `Connection: close` are the library's.
@@ -189,18 +188,20 @@ impl Response {
     /// The response on the wire, behind which the connection ends. The answer to HEAD is one without its
     /// body.
     pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
-        let mut out = status_line(self.0.status);
-        for (name, value) in self.headers() {
+        let status = answerable(self.0.status);
+        let mut out = status_line(status);
+        // One that was received may have fields that were about its way here (RFC 9112 §6, RFC 9110 §7.6.1).
+        for (name, value) in self.headers().filter(|(name, _)| !is_of_framing(name)) {
             field(&mut out, name, value);
         }
-        if self.0.status.has_body() {
+        if status.has_body() {
             field(&mut out, "Content-Length", alloc::format!("{}", self.0.body.len()).as_bytes());
         }
         // Whoever sends `Upgrade` must list it (RFC 9110 §7.8).
         let upgrade = self.header("upgrade").is_some();
         field(&mut out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
         out.extend_from_slice(b"\r\n");
-        if !head_only && self.0.status.has_body() {
+        if !head_only && status.has_body() {
             out.extend_from_slice(&self.0.body);
         }
         out
@@ -224,6 +225,17 @@ impl fmt::Debug for Response {
             .field("body", &self.0.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What can stand in an answer: an interim status leaves the client waiting for another.
+fn answerable(status: Status) -> Status {
+    if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status }
+}
+
+/// Whether a field tells how a response is written, or what becomes of the connection, which is told anew.
+fn is_of_framing(name: &str) -> bool {
+    const FRAMING: [&str; 5] = ["connection", "content-length", "keep-alive", "trailer", "transfer-encoding"];
+    FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing))
 }
 
 pub(super) fn status_line(status: Status) -> Vec<u8> {
