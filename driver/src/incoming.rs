@@ -84,7 +84,11 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         if let Transport::Close(disconnect) = self.socket.connection.transport() {
             trace::ended(disconnect);
         }
-        self.socket.take_error().map_or(Ok(()), |error| Err(Error::Io(error)))
+        // What breaks behind the response changes nothing.
+        match self.socket.take_error() {
+            Some(error) if self.socket.connection.has_dropped() => Err(Error::Io(error)),
+            _ => Ok(()),
+        }
     }
 
     /// As [`accept`](Self::accept), but the response is queued, so that what is sent next goes with it.

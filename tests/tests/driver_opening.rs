@@ -4,10 +4,10 @@
 use core::task::Poll;
 use std::io::ErrorKind;
 
-use sansocket::{Cause, ClientRequest, Config, Refusal};
+use sansocket::{Cause, ClientRequest, Config, Refusal, Response, Status};
 use sansocket_driver::{Error, Incoming, connect};
 use sansocket_tests::SEED;
-use sansocket_tests::scripted::{Clock, Task, stream};
+use sansocket_tests::scripted::{Clock, REQUEST, Task, stream};
 
 static CONFIG: Config = Config::new();
 
@@ -48,5 +48,31 @@ fn a_refusal_is_told_though_the_client_breaks_the_stream_behind_it() {
         }
         let Poll::Ready(Err(error)) = result else { panic!("{breaks}: {result:?}") };
         assert_eq!(error.cause(), Some(&Cause::Refused(Refusal::HttpVersion)), "{breaks}: {error:?}");
+    }
+}
+
+#[test]
+fn a_rejection_that_was_written_is_no_error_though_the_client_resets_the_stream_behind_it() {
+    for is_cut in [false, true] {
+        let ((end, grip), clock) = (stream(), Clock::new());
+        grip.give(REQUEST);
+        let Poll::Ready(Ok(incoming)) = Task::new(Incoming::read(end, clock.alarm(), &CONFIG)).settle()
+        else {
+            panic!("it is all there")
+        };
+        if is_cut {
+            grip.set_room(20);
+        }
+        let mut rejecting = Task::new(incoming.reject(Response::new(Status::FORBIDDEN)));
+        assert!(rejecting.settle().is_pending(), "the client ends it");
+        assert!(grip.take().starts_with(b"HTTP/1.1 403"));
+        grip.fail_writes(grip.log().written.len(), ErrorKind::ConnectionReset);
+        grip.fail_reads(ErrorKind::ConnectionReset);
+        let Poll::Ready(result) = rejecting.settle() else { panic!("it goes on") };
+        match result {
+            Ok(()) => assert!(!is_cut),
+            Err(Error::Io(error)) => assert!(is_cut && error.kind() == ErrorKind::ConnectionReset),
+            Err(other) => panic!("{other:?}"),
+        }
     }
 }
