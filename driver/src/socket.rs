@@ -15,8 +15,8 @@ use crate::unread::Unread;
 /// After reading this much, in small portions less, a poll lets other tasks run.
 const READ_PER_POLL: usize = 16 * pool::READ;
 
-/// And after reading this much that may have to be inflated, which takes a hundred times as long.
-const INFLATE_PER_POLL: usize = 8 * 1024;
+/// And after reading this much that may have to be inflated, which takes a hundred times as long, in however many calls.
+const INFLATE_PER_POLL: u16 = 8 * 1024;
 
 /// After so many reads, with nothing in between but what was read, it is time to look at the time.
 const READS_PER_LOOK: u8 = 16;
@@ -47,6 +47,8 @@ pub(crate) struct Socket<I, T> {
     reads: u8,
     /// It has read as much as a poll may.
     spent: bool,
+    /// Bytes read since it last waited, if they may have to be inflated.
+    deflated: u16,
     /// Boxed, since few need it, and late.
     ending: Option<Box<Ending>>,
 }
@@ -72,6 +74,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             broken: false,
             reads: 0,
             spent: false,
+            deflated: 0,
             ending: None,
         }
     }
@@ -110,26 +113,34 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         patience: usize,
         mut visit: impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<Option<B>> {
-        let (mut read, mut bytes) = (0, 0);
+        let mut read = 0;
         let waited = self.input.len();
         self.spent = false;
         loop {
             if let ControlFlow::Break(value) = self.take_events(cx, patience, &mut visit) {
                 return Poll::Ready(Some(value));
             }
-            let written = self.poll_write(cx);
+            let _ = self.poll_write(cx);
             if self.poll_transport(cx).is_ready() {
                 return Poll::Ready(None);
             }
             let reads_on = self.input.wants_more() && self.connection.wants_read() && !self.eof;
-            let has_turn = read < READ_PER_POLL && !(bytes >= INFLATE_PER_POLL && self.inflates());
             // Before the timers: a peer whose bytes wait to be read is not silent.
-            if reads_on && has_turn {
+            if reads_on {
+                if read >= READ_PER_POLL || self.deflated >= INFLATE_PER_POLL {
+                    self.spent = true;
+                    self.deflated = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 let before = self.input.len();
                 match self.poll_read(cx, &mut visit) {
                     Poll::Ready(ControlFlow::Continue(())) => {
                         let n = self.input.len() - before;
-                        (read, bytes) = (read + n.max(pool::READ), bytes + n);
+                        read += n.max(pool::READ);
+                        if self.inflates() {
+                            self.deflated = self.deflated.saturating_add(n.try_into().unwrap_or(u16::MAX));
+                        }
                         self.count_read(n);
                         continue;
                     }
@@ -141,19 +152,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             if self.poll_timers(cx) {
                 continue;
             }
-            if reads_on {
-                if has_turn {
-                    self.input.shrink(waited);
-                } else {
-                    self.spent = true;
-                    cx.waker().wake_by_ref();
-                }
-                return Poll::Pending;
-            }
-            // Output must go first. If it just did, input that waited for that can be taken.
-            if written.is_ready() && !self.input.is_empty() && self.connection.wants_read() {
+            // Enough of the output just went for input that waited for that to be taken.
+            if !self.input.wants_more() && self.connection.wants_read() {
                 continue;
             }
+            self.deflated = 0;
             self.input.shrink(waited);
             return Poll::Pending;
         }

@@ -306,6 +306,25 @@ fn new_options_are_in_force_for_what_follows() {
     assert_eq!(stage.notes.get()[2..4], ["message big", "message 123456789"]);
 }
 
+/// It need not wait until all of the output is gone, which may be never.
+#[test]
+fn input_that_waited_for_output_is_taken_once_less_than_the_high_water_mark_is_queued() {
+    for room in [74_000, 75_019] {
+        let mut stage = Stage::open(CONFIG.idle_timeout(None).keepalive(Keepalive::Off), |call, reply| {
+            if let Call::Message(Message::Text(_)) = call {
+                for _ in 0..5 {
+                    reply.send(vec![0; 15_000])?;
+                }
+            }
+            Ok(())
+        });
+        stage.grip.clear();
+        stage.grip.set_room(room);
+        stage.give(&[text("more"), wire::frame(Role::Server, BINARY, "behind")]);
+        assert_eq!(stage.notes.get().len(), 4, "{:?}", stage.notes.get());
+    }
+}
+
 #[test]
 fn a_handler_in_trouble_hears_of_output_that_does_not_fit() {
     let mut stage = Stage::open(CONFIG.hard_limit(100), |call, reply| {

@@ -5,11 +5,14 @@ use core::task::Poll;
 use core::time::Duration;
 
 use futures_util::FutureExt;
-use sansocket::{Cause, CloseCode, Config, Keepalive, Message, Role, State, Timer};
-use sansocket_driver::Error;
+use sansocket::extension::{Extension, Negotiated};
+use sansocket::{Agreed, Cause, CloseCode, Config, Endpoint, Keepalive, Message, Role, State, Timer};
+use sansocket_driver::{Error, WebSocket};
 use sansocket_tests::ROLES;
-use sansocket_tests::scripted::{self, Step, Task, open, run};
-use sansocket_tests::wire::{BINARY, CLOSE, PING, PONG, TEXT, close, close_payload, frame, payloads};
+use sansocket_tests::scripted::{self, Clock, Step, Task, open, run};
+use sansocket_tests::wire::{
+    BINARY, CLOSE, PING, PONG, TEXT, close, close_payload, fragment, frame, payloads,
+};
 
 const CONFIG: Config = Config::new();
 
@@ -151,7 +154,7 @@ fn timers_run_while_a_send_is_blocked() {
 #[test]
 fn a_handshake_that_takes_too_long_ends() {
     let (end, grip) = scripted::stream();
-    let clock = scripted::Clock::new();
+    let clock = Clock::new();
     grip.give(b"GET / HT");
     let config = CONFIG;
     let mut reading = Task::new(sansocket_driver::Incoming::read(end, clock.alarm(), &config));
@@ -273,6 +276,34 @@ fn a_pong_that_waits_behind_much_else_came_in_time() {
             assert!(Task::new(scene.socket.recv()).settle().is_pending());
             assert_eq!(scene.socket.connection().state(), State::Open, "{before}");
         }
+    }
+}
+
+/// Also if a poll ends before, as it has read much.
+#[test]
+fn a_pong_that_waits_behind_a_long_message_came_in_time() {
+    let config = CONFIG.keepalive(Keepalive::Every(10 * SECOND)).pong_timeout(Some(20 * SECOND));
+    for (is_compressed, len) in [(false, 17 * 65_000), (true, 65_600)] {
+        let (end, grip) = scripted::stream();
+        let clock = Clock::new();
+        let agreed = if is_compressed {
+            Agreed::new().with_compression(Negotiated::new(Extension::PermessageDeflate))
+        } else {
+            Agreed::new()
+        };
+        let config = config.clone().max_message(4 << 20);
+        let mut socket = WebSocket::established(end, clock.alarm(), Endpoint::Server, &config, agreed, b"");
+        let mut receiving = Task::new(socket.recv());
+        clock.pass(10 * SECOND);
+        assert!(receiving.settle().is_pending());
+        let pings = payloads(&grip.take(), PING);
+        assert_eq!(pings.len(), 1);
+        grip.give(fragment(Role::Server, BINARY, vec![7; len]));
+        grip.give(frame(Role::Server, PONG, &pings[0]));
+        clock.pass(30 * SECOND);
+        assert!(receiving.settle().is_pending());
+        drop(receiving);
+        assert_eq!(socket.connection().state(), State::Open, "{is_compressed}");
     }
 }
 
