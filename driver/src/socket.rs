@@ -16,7 +16,7 @@ use crate::unread::Unread;
 const READ_PER_POLL: usize = 16 * pool::READ;
 
 /// And after reading this much that may have to be inflated, which takes a hundred times as long, in however many calls.
-const INFLATE_PER_POLL: u16 = 8 * 1024;
+const INFLATE_PER_POLL: usize = 8 * 1024;
 
 /// After so many reads, with nothing in between but what was read, it is time to look at the time.
 const READS_PER_LOOK: u8 = 16;
@@ -47,8 +47,8 @@ pub(crate) struct Socket<I, T> {
     reads: u8,
     /// It has read as much as a poll may.
     spent: bool,
-    /// Bytes read since it last waited, if they may have to be inflated.
-    deflated: u16,
+    /// Bytes read since it last waited, in calls that are over, so far as they count.
+    bytes: u16,
     /// Boxed, since few need it, and late.
     ending: Option<Box<Ending>>,
 }
@@ -74,7 +74,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             broken: false,
             reads: 0,
             spent: false,
-            deflated: 0,
+            bytes: 0,
             ending: None,
         }
     }
@@ -113,11 +113,12 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         patience: usize,
         mut visit: impl FnMut(&mut Connection, &mut dyn Through, Instant, Event<'_>) -> ControlFlow<B>,
     ) -> Poll<Option<B>> {
-        let mut read = 0;
+        let (mut read, mut bytes) = (0, usize::from(core::mem::take(&mut self.bytes)));
         let waited = self.input.len();
         self.spent = false;
         loop {
             if let ControlFlow::Break(value) = self.take_events(cx, patience, &mut visit) {
+                self.bytes = bytes.try_into().unwrap_or(u16::MAX);
                 return Poll::Ready(Some(value));
             }
             let _ = self.poll_write(cx);
@@ -127,9 +128,8 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             let reads_on = self.input.wants_more() && self.connection.wants_read() && !self.eof;
             // Before the timers: a peer whose bytes wait to be read is not silent.
             if reads_on {
-                if read >= READ_PER_POLL || self.deflated >= INFLATE_PER_POLL {
+                if read >= READ_PER_POLL || bytes >= INFLATE_PER_POLL && self.inflates() {
                     self.spent = true;
-                    self.deflated = 0;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -137,10 +137,7 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
                 match self.poll_read(cx, &mut visit) {
                     Poll::Ready(ControlFlow::Continue(())) => {
                         let n = self.input.len() - before;
-                        read += n.max(pool::READ);
-                        if self.inflates() {
-                            self.deflated = self.deflated.saturating_add(n.try_into().unwrap_or(u16::MAX));
-                        }
+                        (read, bytes) = (read + n.max(pool::READ), bytes + n);
                         self.count_read(n);
                         continue;
                     }
@@ -156,7 +153,6 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
             if !self.input.wants_more() && self.connection.wants_read() {
                 continue;
             }
-            self.deflated = 0;
             self.input.shrink(waited);
             return Poll::Pending;
         }
