@@ -103,6 +103,9 @@ impl fmt::Display for Status {
 
 /// An HTTP response: what a server sends instead of a WebSocket
 /// ([`reject`](crate::Connection::reject)), or what a client got.
+///
+/// What a client got can be sent on: fields about its way, as `Transfer-Encoding`, are left out then, and a 101 becomes
+/// a 500.
 #[derive(Clone)]
 pub struct Response(Box<Parts>);
 
