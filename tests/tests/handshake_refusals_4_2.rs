@@ -57,6 +57,18 @@ fn a_rejection_is_written_as_http_has_it() {
 }
 
 #[test]
+fn responses_are_equal_if_status_and_fields_and_body_are() {
+    let response = |status, value: &str, body: &str| {
+        Response::new(status).with_header("X-Why", value).unwrap().with_body(body)
+    };
+    let one = response(Status::FORBIDDEN, "because", "no");
+    assert_eq!(one, response(Status::FORBIDDEN, "because", "no"));
+    assert_ne!(one, response(Status::NOT_FOUND, "because", "no"));
+    assert_ne!(one, response(Status::FORBIDDEN, "and", "no"));
+    assert_ne!(one, response(Status::FORBIDDEN, "because", "yes"));
+}
+
+#[test]
 fn a_response_has_one_content_type_that_of_its_body() {
     let types = |response: &Response| -> Vec<String> {
         let of_type = response.headers().filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));

@@ -386,6 +386,12 @@ fn an_interval_of_nothing_does_not_hang() {
 }
 
 #[test]
+fn the_time_between_two_instants_is_nothing_the_wrong_way_round() {
+    assert_eq!(at(5) - at(2), s(3));
+    assert_eq!(at(2) - at(5), Duration::ZERO);
+}
+
+#[test]
 fn the_end_of_time_does_no_harm() {
     for role in ROLES {
         for config in [QUIET, Config::new().idle_timeout(Some(Duration::MAX)).close_timeout(Duration::MAX)] {
