@@ -255,10 +255,12 @@ fn the_output_block_is_lent_and_reclaimed() {
     for role in ROLES {
         let mut connection = open(role, &Config::new());
         assert_eq!(connection.reclaim_output(), None, "there is none yet");
+        assert!(connection.wants_output());
         let mut block = Vec::with_capacity(4096);
         block.extend(b"left over");
         let address = block.as_ptr();
         assert_eq!(connection.lend_output(block), None);
+        assert!(!connection.wants_output());
         assert!(connection.transmit().is_empty(), "what was in it is dropped");
 
         connection.send("Hello").unwrap();
@@ -270,6 +272,7 @@ fn the_output_block_is_lent_and_reclaimed() {
         connection.transmitted(connection.transmit().len());
         let block = connection.reclaim_output().unwrap();
         assert_eq!((block.as_ptr(), block.len(), block.capacity()), (address, 0, 4096));
+        assert!(connection.wants_output());
         connection.send("again").unwrap();
         assert_eq!(frames_of(&mut connection), [(0x81, b"again".to_vec())]);
     }

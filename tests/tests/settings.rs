@@ -53,3 +53,13 @@ fn a_frame_may_be_as_long_as_the_message_unless_it_is_to_be_shorter() {
         }
     }
 }
+
+#[test]
+fn what_was_set_can_be_asked_for() {
+    for role in ROLES {
+        let mut connection = open(role, &Config::new());
+        assert_eq!((connection.high_water(), connection.max_message()), (64 << 10, 1 << 20));
+        connection.set_options(START, &Config::new().high_water(7000).max_message(12_345));
+        assert_eq!((connection.high_water(), connection.max_message()), (7000, 12_345));
+    }
+}
