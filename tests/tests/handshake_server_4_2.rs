@@ -186,6 +186,7 @@ fn section_4_2_2_the_application_adds_headers_and_not_those_of_the_handshake() {
 
     for (name, value, error) in [
         ("Connection", "close", InvalidHeader::Reserved),
+        ("Keep-Alive", "timeout=5", InvalidHeader::Reserved),
         ("UPGRADE", "h2c", InvalidHeader::Reserved),
         ("content-length", "5", InvalidHeader::Reserved),
         ("Transfer-Encoding", "chunked", InvalidHeader::Reserved),

@@ -218,15 +218,22 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+/// Whether a field tells how its message is written, or what becomes of the connection (RFC 9112 §6, RFC 9110 §7.6.1).
+pub(super) fn is_of_framing(name: &str) -> bool {
+    is_one_of(name, &["connection", "content-length", "keep-alive", "trailer", "transfer-encoding"])
+}
+
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
 /// Checks a header field that the application wants to send.
 pub(super) fn check_field(name: &str, value: &str) -> Result<(), InvalidHeader> {
-    const RESERVED: [&str; 6] =
-        ["connection", "upgrade", "content-length", "transfer-encoding", "host", "trailer"];
     const PREFIX: &str = "sec-websocket-";
     if !is_token(name.as_bytes()) {
         return Err(InvalidHeader::Name);
     }
-    let reserved = RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
+    let reserved = is_of_framing(name) || is_one_of(name, &["host", "upgrade"]);
     if reserved || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
         return Err(InvalidHeader::Reserved);
     }
@@ -248,7 +255,7 @@ pub enum InvalidHeader {
     /// §5.5).
     Value,
     /// The field belongs to the handshake itself and is written by the library: `Connection`, `Upgrade`,
-    /// `Host`, `Content-Length`, `Transfer-Encoding`, `Trailer` and `Sec-WebSocket-*`.
+    /// `Host`, `Content-Length`, `Transfer-Encoding`, `Trailer`, `Keep-Alive` and `Sec-WebSocket-*`.
     Reserved,
 }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::head::{Fields, InvalidHeader, check_field};
+use super::head::{Fields, InvalidHeader, check_field, is_of_framing};
 
 /// An HTTP status code, 100–599.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +193,7 @@ impl Response {
     pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
         let status = answerable(self.0.status);
         let mut out = status_line(status);
-        // One that was received may have fields that were about its way here (RFC 9112 §6, RFC 9110 §7.6.1).
+        // One that was received may have fields that were about its way here.
         for (name, value) in self.headers().filter(|(name, _)| !is_of_framing(name)) {
             field(&mut out, name, value);
         }
@@ -233,12 +233,6 @@ impl fmt::Debug for Response {
 /// What can stand in an answer: an interim status leaves the client waiting for another.
 fn answerable(status: Status) -> Status {
     if status.is_interim() { Status::INTERNAL_SERVER_ERROR } else { status }
-}
-
-/// Whether a field tells how a response is written, or what becomes of the connection, which is told anew.
-fn is_of_framing(name: &str) -> bool {
-    const FRAMING: [&str; 5] = ["connection", "content-length", "keep-alive", "trailer", "transfer-encoding"];
-    FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing))
 }
 
 pub(super) fn status_line(status: Status) -> Vec<u8> {
