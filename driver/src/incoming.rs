@@ -86,7 +86,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> Incoming<I, T> {
         }
         // What breaks behind the response changes nothing.
         match self.socket.take_error() {
-            Some(error) if self.socket.connection.has_dropped() => Err(Error::Io(error)),
+            Some(error) if self.socket.has_lost_output() => Err(Error::Io(error)),
             _ => Ok(()),
         }
     }

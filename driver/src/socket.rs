@@ -270,6 +270,11 @@ impl<I: Io + Unpin, T: Timer> Socket<I, T> {
         self.connection.buffered() < most && !self.broken
     }
 
+    /// Whether some of what was queued never left, or may not have.
+    pub(crate) fn has_lost_output(&self) -> bool {
+        self.broken || self.unflushed || self.connection.has_dropped()
+    }
+
     /// Lets `work` have the connection, with what it may need of memory.
     pub(crate) fn work<R>(&mut self, work: impl FnOnce(&mut Connection) -> R) -> R {
         self.lend();

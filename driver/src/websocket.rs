@@ -397,7 +397,7 @@ impl<I: Io + Unpin, T: Timer + Unpin> WebSocket<I, T> {
         let done = self.polled(Side::Send, cx, Socket::poll_flush);
         done.map(|result| match result {
             // All is written that there still was.
-            Ok(()) if self.socket.connection.has_dropped() => Err(Error::Send(SendError::Closed)),
+            Ok(()) if self.socket.has_lost_output() => Err(Error::Send(SendError::Closed)),
             result => result.map_err(|disconnect| self.send_error(&disconnect)),
         })
     }

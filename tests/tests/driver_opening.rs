@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use sansocket::{Cause, ClientRequest, Config, Refusal, Response, Status};
 use sansocket_driver::{Error, Incoming, connect};
 use sansocket_tests::SEED;
-use sansocket_tests::scripted::{Clock, REQUEST, Task, stream};
+use sansocket_tests::scripted::{Clock, REQUEST, Step, Task, stream};
 
 static CONFIG: Config = Config::new();
 
@@ -74,5 +74,29 @@ fn a_rejection_that_was_written_is_no_error_though_the_client_resets_the_stream_
             Err(Error::Io(error)) => assert!(is_cut && error.kind() == ErrorKind::ConnectionReset),
             Err(other) => panic!("{other:?}"),
         }
+    }
+}
+
+/// As TLS does, which takes what it is given and cannot always pass it on.
+#[test]
+fn a_rejection_that_stays_in_the_stream_is_an_error() {
+    for steps in
+        [vec![Step::Fail(ErrorKind::BrokenPipe)], vec![Step::Wait, Step::Fail(ErrorKind::BrokenPipe)]]
+    {
+        let ((end, grip), clock) = (stream(), Clock::new());
+        grip.give(REQUEST);
+        let Poll::Ready(Ok(incoming)) = Task::new(Incoming::read(end, clock.alarm(), &CONFIG)).settle()
+        else {
+            panic!("it is all there")
+        };
+        grip.on_flush(steps);
+        let mut rejecting = Task::new(incoming.reject(Response::new(Status::FORBIDDEN)));
+        let mut result = rejecting.settle();
+        if result.is_pending() {
+            grip.wake_writer();
+            result = rejecting.settle();
+        }
+        let Poll::Ready(Err(Error::Io(error))) = result else { panic!("it was not flushed") };
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }
