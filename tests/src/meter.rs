@@ -27,6 +27,20 @@ pub fn assert_at_most(limit: usize, measured: usize, what: &str) {
     assert!(measured <= limit, "{what}: {measured} bytes, {limit} are allowed");
 }
 
+/// Has the program's allocator count, and defines `counts`: the bytes that were allocated, and those that were freed.
+#[macro_export]
+macro_rules! count_allocations {
+    () => {
+        #[global_allocator]
+        static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+        fn counts() -> [usize; 2] {
+            let stats = ALLOCATOR.stats();
+            [stats.bytes_allocated, stats.bytes_deallocated]
+        }
+    };
+}
+
 /// What is allocated on top of what was when the meter was made.
 #[derive(Debug)]
 pub struct Meter {

@@ -3,8 +3,6 @@
 //!
 //! One test, so that nothing else allocates meanwhile; it goes through all laws and names all that are broken.
 
-use std::alloc::System;
-
 use DeflateFrameFragments::{Auto, PerFrame, PerMessage};
 use sansocket::deflate::Pool;
 use sansocket::extension::{Extension, Negotiated};
@@ -16,20 +14,12 @@ use sansocket_tests::inflate::{json, noise};
 use sansocket_tests::meter::{Broken, Meter, compressor, drain, inflater, settle};
 use sansocket_tests::pair::Dice;
 use sansocket_tests::{ROLES, START, wire};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const ON: Config = Config::new().compression(Some(Compression::new().min_size(0)));
-
-/// Bytes that were allocated, and that were freed. A reallocation counts as its difference.
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 #[test]
 fn the_memory_laws_of_idle_connections_hold() {

@@ -3,26 +3,17 @@
 //! memory is kept.
 #![cfg(feature = "driver")]
 
-use std::alloc::System;
 use std::io::ErrorKind;
 use std::thread;
 
 use sansocket_tests::faults::laws::{FATAL, HARMLESS, Tale, by_halves, is_the_same, is_told};
 use sansocket_tests::faults::{Case, Fault, Outcome, Trial, UNDISTURBED, cases};
 use sansocket_tests::meter::{Meter, alone};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 /// The threads of a test may keep this much to themselves.
 const KEPT: usize = 4096;
-
-/// Bytes that were allocated, and that were freed.
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 /// Runs each scenario in each role, plain and compressed, in a thread of its own, so that no memory is
 /// anybody's once it is over.

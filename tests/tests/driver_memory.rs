@@ -4,7 +4,6 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::alloc::System;
 use std::io::{self, IoSlice};
 
 use sansocket::{Agreed, Config, Delivery, Endpoint, Instant, Message, Role};
@@ -12,19 +11,11 @@ use sansocket_driver::{Handler, Incoming, Io, Outcome, Reply, Serve, Timer, WebS
 use sansocket_tests::meter::{Meter, alone, assert_at_most};
 use sansocket_tests::scripted::{Clock, REQUEST, run, stream};
 use sansocket_tests::wire::{self, BINARY, CONTINUATION};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-
-/// Bytes that were allocated, and that were freed.
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 /// A peer that says this much and then nothing. It takes no memory.
 struct Peer {

@@ -2,24 +2,15 @@
 //!
 //! One test, so that nothing else allocates meanwhile; it goes through all laws and names all that are broken.
 
-use std::alloc::System;
-
 use sansocket::{Config, Connection, Delivery, Event, Input, Kind, Message, Prepared, Role, State};
 use sansocket_tests::meter::{Broken, Meter, settle};
 use sansocket_tests::{START, open, wire};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const STREAMING: Config = Config::new().delivery(Delivery::Streaming);
-
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 /// Hands over a copy of `bytes`, which lies in `scratch`; returns how many messages came and how much input was left.
 fn receive(
@@ -330,7 +321,7 @@ fn memory_that_is_lent_goes_round(broken: &mut Broken) {
         let message = wire::frame(Role::Server, opcode, vec![b'x'; MIB]);
         let (mut memory, mut scratch) = (Vec::new(), vec![0; read]);
         let mut echo = || {
-            let before = ALLOCATOR.stats().bytes_allocated;
+            let [before, _] = counts();
             let mut messages = 0;
             for part in message.chunks(read) {
                 let scratch = &mut scratch[..part.len()];
@@ -349,7 +340,7 @@ fn memory_that_is_lent_goes_round(broken: &mut Broken) {
             for step in [5, MIB / 2, usize::MAX] {
                 connection.transmitted_with(step, &mut memory);
             }
-            ALLOCATOR.stats().bytes_allocated.wrapping_sub(before) - own
+            counts()[0].wrapping_sub(before) - own
         };
         let first = echo();
         assert!(first >= MIB);

@@ -3,23 +3,14 @@
 //!
 //! One test, so that nothing else allocates meanwhile; it goes through all laws and names all that are broken.
 
-use std::alloc::System;
-
 use sansocket::{Accept, Compression, Config, Connection, Request, State};
 use sansocket_tests::heads::{GOOD, answer_to, with};
 use sansocket_tests::meter::{Broken, Meter, drain, settle};
 use sansocket_tests::{START, asking};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
-
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 #[test]
 fn the_memory_laws_of_the_opening_handshake_hold() {

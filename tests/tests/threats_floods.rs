@@ -5,7 +5,6 @@
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use core::task::{Context, Poll};
-use std::alloc::System;
 use std::io;
 use std::sync::Arc;
 
@@ -16,19 +15,11 @@ use sansocket_tests::meter::{Meter, alone, assert_at_most, drain};
 use sansocket_tests::scripted::{Clock, REQUEST, Task};
 use sansocket_tests::wire::{self, BINARY, CONTINUATION, PING, PONG, TEXT};
 use sansocket_tests::{ROLES, START, open, take_output};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-
-/// Bytes that were allocated, and that were freed.
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 /// What is done with a stream.
 #[derive(Default)]

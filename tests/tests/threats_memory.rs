@@ -2,7 +2,6 @@
 #![cfg(all(feature = "runtimes", not(miri)))]
 
 use core::time::Duration;
-use std::alloc::System;
 use std::io::Write;
 
 use sansocket::deflate::Pool;
@@ -19,10 +18,8 @@ use sansocket_tests::pair::Dice;
 use sansocket_tests::runtimes::{self, Tokio, listen, pairs_of_sockets, spawn, yield_now};
 use sansocket_tests::wire::{self, BINARY, CONTINUATION, TEXT};
 use sansocket_tests::{ROLES, START, open, take_output};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+sansocket_tests::count_allocations!();
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -31,12 +28,6 @@ const ON: Config = Config::new().compression(Some(Compression::new().min_size(0)
 /// What a connection that has agreed to compress holds for that, and a client for its keys.
 const AGREED: usize = 512;
 const KEYS: usize = 512;
-
-/// Bytes that were allocated, and that were freed.
-fn counts() -> [usize; 2] {
-    let stats = ALLOCATOR.stats();
-    [stats.bytes_allocated, stats.bytes_deallocated]
-}
 
 #[test]
 fn law_m_no_stream_takes_more_than_its_message_may_have_and_64_kib() {
