@@ -5,8 +5,12 @@ use std::borrow::Cow;
 use sansocket::deflate::{Deflater, Params};
 use sansocket::extension::{Extension, Negotiated};
 use sansocket::{Agreed, Config, Connection, Data, Delivery, Endpoint, Event, Kind, Message, Role};
+#[cfg(feature = "driver")]
+use sansocket_driver::WebSocket;
 
 use crate::inflate::{Inflated, Naive};
+#[cfg(feature = "driver")]
+use crate::scripted::{Clock, Scene, stream};
 use crate::{SEED, START, take_output, wire};
 
 /// What says that a frame, or its message, is compressed.
@@ -29,6 +33,15 @@ pub fn agreed(role: Role, config: &Config, compression: Negotiated) -> Connectio
 /// One that takes contexts over, by permessage-deflate.
 pub fn open(role: Role, config: &Config) -> Connection {
     agreed(role, config, PER_MESSAGE)
+}
+
+/// A server's WebSocket on a scripted stream that has agreed upon this, or upon nothing.
+#[cfg(feature = "driver")]
+pub fn scene(config: &Config, compression: Option<Negotiated>) -> Scene {
+    let ((end, grip), clock) = (stream(), Clock::new());
+    let agreed = compression.map_or_else(Agreed::new, |it| Agreed::new().with_compression(it));
+    let socket = WebSocket::established(end, clock.alarm(), Endpoint::Server, config, agreed, b"");
+    Scene { socket, grip, clock }
 }
 
 /// Nothing is taken over, in either direction.

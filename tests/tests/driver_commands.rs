@@ -6,13 +6,13 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use sansocket::deflate::Inflater;
-use sansocket::extension::{Extension, Negotiated, WindowBits};
+use sansocket::extension::WindowBits;
 use sansocket::{
-    Accept, Agreed, Cause, Config, Endpoint, Keepalive, Kind, Message, Request, Response, Role, Side, Status,
-    Timer,
+    Accept, Cause, Config, Keepalive, Kind, Message, Request, Response, Role, Side, Status, Timer,
 };
-use sansocket_driver::{Address, Decision, Handler, Outcome, Reply, Serve, WebSocket};
-use sansocket_tests::scripted::{Clock, REQUEST, Step, Task, stream};
+use sansocket_driver::{Address, Decision, Handler, Outcome, Reply, Serve};
+use sansocket_tests::compressed::{self, PER_MESSAGE};
+use sansocket_tests::scripted::{Clock, REQUEST, Scene, Step, Task, stream};
 use sansocket_tests::stage::{Call, Stage, goodbye, ping, text};
 use sansocket_tests::wire::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, frame};
 
@@ -151,15 +151,8 @@ fn what_may_have_to_be_inflated_is_read_and_taken_little_by_little() {
 /// A program that only receives waits nowhere else, if its peer sends faster than it inflates.
 #[test]
 fn what_may_have_to_be_inflated_lets_others_have_their_turn_in_however_many_calls_it_is_received() {
-    for is_compressed in [false, true] {
-        let (end, grip) = stream();
-        let agreed = if is_compressed {
-            Agreed::new().with_compression(Negotiated::new(Extension::PermessageDeflate))
-        } else {
-            Agreed::new()
-        };
-        let alarm = Clock::new().alarm();
-        let mut socket = WebSocket::established(end, alarm, Endpoint::Server, &CONFIG, agreed, b"");
+    for (compression, most) in [(None, 20), (Some(PER_MESSAGE), 2)] {
+        let Scene { mut socket, grip, .. } = compressed::scene(&CONFIG, compression);
         grip.give(frame(Role::Server, BINARY, vec![7; 60_000]).repeat(20));
         let received = core::cell::Cell::new(0);
         let mut task = Task::new(async {
@@ -168,7 +161,6 @@ fn what_may_have_to_be_inflated_lets_others_have_their_turn_in_however_many_call
             }
         });
         assert!(task.poll().is_pending());
-        let most = if is_compressed { 2 } else { 20 };
         assert!((1..=most).contains(&received.get()), "{} messages in one poll", received.get());
         assert_eq!(task.is_woken(), received.get() < 20);
         assert!(task.settle().is_pending());

@@ -5,11 +5,11 @@ use core::task::Poll;
 use core::time::Duration;
 
 use futures_util::FutureExt;
-use sansocket::extension::{Extension, Negotiated};
-use sansocket::{Agreed, Cause, CloseCode, Config, Endpoint, Keepalive, Message, Role, State, Timer};
-use sansocket_driver::{Error, WebSocket};
+use sansocket::{Cause, CloseCode, Config, Keepalive, Message, Role, State, Timer};
+use sansocket_driver::Error;
 use sansocket_tests::ROLES;
-use sansocket_tests::scripted::{self, Clock, Step, Task, open, run};
+use sansocket_tests::compressed::{self, PER_MESSAGE};
+use sansocket_tests::scripted::{self, Clock, Scene, Step, Task, open, run};
 use sansocket_tests::wire::{
     BINARY, CLOSE, PING, PONG, TEXT, close, close_payload, fragment, frame, payloads,
 };
@@ -199,7 +199,7 @@ fn a_peer_that_nobody_receives_from_is_not_idle_when_a_send_has_to_wait() {
 
 /// A peer has said something whenever the application asks, which is once a second.
 fn once_a_second(
-    scene: &mut scripted::Scene,
+    scene: &mut Scene,
     role: Role,
     mut says: impl FnMut(u32) -> Vec<u8>,
 ) -> Option<(u32, Result<Option<Message<'static>>, Error>)> {
@@ -282,17 +282,10 @@ fn a_pong_that_waits_behind_much_else_came_in_time() {
 /// Also if a poll ends before, as it has read much.
 #[test]
 fn a_pong_that_waits_behind_a_long_message_came_in_time() {
-    let config = CONFIG.keepalive(Keepalive::Every(10 * SECOND)).pong_timeout(Some(20 * SECOND));
-    for (is_compressed, len) in [(false, 17 * 65_000), (true, 65_600)] {
-        let (end, grip) = scripted::stream();
-        let clock = Clock::new();
-        let agreed = if is_compressed {
-            Agreed::new().with_compression(Negotiated::new(Extension::PermessageDeflate))
-        } else {
-            Agreed::new()
-        };
-        let config = config.clone().max_message(4 << 20);
-        let mut socket = WebSocket::established(end, clock.alarm(), Endpoint::Server, &config, agreed, b"");
+    let config =
+        CONFIG.max_message(4 << 20).keepalive(Keepalive::Every(10 * SECOND)).pong_timeout(Some(20 * SECOND));
+    for (compression, len) in [(None, 17 * 65_000), (Some(PER_MESSAGE), 65_600)] {
+        let Scene { mut socket, grip, clock } = compressed::scene(&config, compression);
         let mut receiving = Task::new(socket.recv());
         clock.pass(10 * SECOND);
         assert!(receiving.settle().is_pending());
@@ -303,7 +296,7 @@ fn a_pong_that_waits_behind_a_long_message_came_in_time() {
         clock.pass(30 * SECOND);
         assert!(receiving.settle().is_pending());
         drop(receiving);
-        assert_eq!(socket.connection().state(), State::Open, "{is_compressed}");
+        assert_eq!(socket.connection().state(), State::Open, "{compression:?}");
     }
 }
 
