@@ -27,6 +27,7 @@ fn the_memory_laws_of_idle_connections_hold() {
     let broken = &mut Broken::default();
     an_idle_connection_without_contexts_holds_no_codec(broken);
     connections_without_contexts_share_a_pools_codecs(broken);
+    what_a_message_is_compressed_into_is_the_pools(broken);
     only_who_must_copy_a_decompressor_has_one_that_can_be_copied();
     giving_memory_up_frees_the_compressor(broken);
     half_a_message_is_freed_with_its_connection(broken);
@@ -134,6 +135,26 @@ fn connections_without_contexts_share_a_pools_codecs(broken: &mut Broken) {
     }
     let most = 4 * (inflater + compressor) + 66 * KIB;
     broken.at_most(most, meter.now(), || "a pool behind ten connections that were busy at a time".into());
+}
+
+fn what_a_message_is_compressed_into_is_the_pools(broken: &mut Broken) {
+    for role in ROLES {
+        let mut connection = agreed(role, &ON, PER_MESSAGE);
+        let mut pool = Box::<Pool>::default();
+        for i in 0..3 {
+            let noise = noise(&mut Dice::new(i), 10 * KIB);
+            let mut meter = Meter::new(counts);
+            connection.lend_codecs(pool);
+            meter.during(|| connection.send(&noise)).unwrap();
+            pool = connection.reclaim_codecs().unwrap();
+            let queued = connection.buffered();
+            drain(&mut connection);
+            drop(connection.reclaim_output());
+            if i > 0 {
+                broken.at_most(queued + KIB, meter.peak, || format!("queueing {queued} bytes of a {role:?}"));
+            }
+        }
+    }
 }
 
 fn receive_half(connection: &mut Connection, stream: &[u8]) {
