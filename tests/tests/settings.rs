@@ -1,6 +1,7 @@
 //! Settings mean the same in whatever order they are made.
 
-use sansocket::{Config, Event, ProtocolError};
+use sansocket::extension::WindowBits;
+use sansocket::{Compression, Config, Event, ProtocolError};
 use sansocket_tests::wire::{self, BINARY, CONTINUATION, assert_failed};
 use sansocket_tests::{ROLES, START, at_every_split, open, receive};
 
@@ -61,5 +62,14 @@ fn what_was_set_can_be_asked_for() {
         assert_eq!((connection.high_water(), connection.max_message()), (64 << 10, 1 << 20));
         connection.set_options(START, &Config::new().high_water(7000).max_message(12_345));
         assert_eq!((connection.high_water(), connection.max_message()), (7000, 12_345));
+    }
+}
+
+#[test]
+fn smaller_windows_come_with_less_memory_beside_them() {
+    for (bits, mem_level) in [(9, 2), (12, 5), (15, 8)] {
+        let window = WindowBits::new(bits).unwrap();
+        let windows = Compression::new().server_max_window_bits(window).client_max_window_bits(window);
+        assert_eq!(Compression::dedicated(window), windows.mem_level(mem_level));
     }
 }
