@@ -1,9 +1,12 @@
 //! Compressed messages handed out in pieces: little on the wire can be a lot, and none of it is held back or hurried.
 
+use sansocket::extension::WindowBits;
 use sansocket::{
     Cause, CloseCode, Config, Connection, Data, Delivery, Event, Input, Kind, Role, State, Transport,
 };
-use sansocket_tests::compressed::{RSV1, deflate, deflater, event, frame, frames, next, opcode, open};
+use sansocket_tests::compressed::{
+    PER_MESSAGE, RSV1, agreed, deflate, deflater, event, frame, frames, next, opcode, open,
+};
 use sansocket_tests::{ROLES, START, at_every_split, receive, splits, take_output, wire};
 
 const KIB: usize = 1024;
@@ -81,6 +84,25 @@ fn a_short_frame_that_inflates_to_a_lot_comes_in_pieces_and_its_last_byte_stays_
             assert!(got == message.as_bytes());
             assert!(pieces >= MIB / MOST);
         }
+    }
+}
+
+#[test]
+fn a_piece_that_is_long_enough_takes_no_window_more() {
+    let mut half = PER_MESSAGE;
+    half.server_max_window_bits = WindowBits::new(14).unwrap();
+    half.client_max_window_bits = WindowBits::new(14).unwrap();
+    // The other backend shows as much at a time whatever the window.
+    let most = if cfg!(feature = "zlib-rs") { MOST } else { (16 + 16) * KIB };
+    for role in ROLES {
+        let mut reader = Reader::new(role, &STREAMING, &frame(role, Kind::Binary, deflate(vec![0; MIB])));
+        reader.connection = agreed(role, &STREAMING, half);
+        let mut got = 0;
+        while let Some(data) = reader.data() {
+            assert!(data.payload.len() < most, "{}", data.payload.len());
+            got += data.payload.len();
+        }
+        assert_eq!(got, MIB);
     }
 }
 
