@@ -155,6 +155,19 @@ fn malformed_blocks_are_refused_wherever_they_are_cut() {
 }
 
 #[test]
+fn a_fault_is_told_with_the_byte_that_makes_it_one() {
+    for payload in [&[3 << 1][..], &[0x00, 0x05, 0x00, 0xFA, 0xFE]] {
+        for chunk in [1, payload.len()] {
+            let mut inflater = Inflater::new(WindowBits::MAX);
+            let results: Vec<_> =
+                payload.chunks(chunk).map(|mut part| inflater.inflate(&mut part).map(<[u8]>::len)).collect();
+            let (last, before) = results.split_last().unwrap();
+            assert!(last.is_err() && before.iter().all(|result| *result == Ok(0)), "{results:?}");
+        }
+    }
+}
+
+#[test]
 fn an_inflater_is_as_good_as_new_after_a_fault_and_a_reset() {
     let too_far = Writer::new().fixed(false).repeat(3, 9).end().message();
     let faults = malformed().into_iter().map(|(_, writer)| [writer.bytes(), vec![0xFF; 40]].concat());

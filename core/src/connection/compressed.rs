@@ -221,9 +221,8 @@ impl Connection {
                 if allowed < output.len() {
                     return Err(too_big(self.options.max_message));
                 }
-                let taken = here.len() - rest.len();
-                if taken > 0 {
-                    self.decoder.skip_payload(input, taken - 1);
+                if let Some(before_last) = (here.len() - rest.len()).checked_sub(1) {
+                    self.decoder.skip_payload(input, before_last);
                     codec.inflating.ahead = true;
                 }
             }
