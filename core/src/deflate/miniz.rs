@@ -154,18 +154,12 @@ mod encoder {
             self.history = 0;
         }
 
-        fn compress(&mut self, mut bytes: &[u8], flush: TDEFLFlush, out: &mut Vec<u8>) {
-            loop {
-                let (_, taken) = compress_to_output(&mut self.core, bytes, flush, |output| {
-                    out.extend_from_slice(output);
-                    true
-                });
-                bytes = &bytes[taken..];
-                if bytes.is_empty() || taken == 0 {
-                    debug_assert!(bytes.is_empty(), "the compressor takes all it is given");
-                    return;
-                }
-            }
+        fn compress(&mut self, bytes: &[u8], flush: TDEFLFlush, out: &mut Vec<u8>) {
+            let (_, taken) = compress_to_output(&mut self.core, bytes, flush, |output| {
+                out.extend_from_slice(output);
+                true
+            });
+            debug_assert_eq!(taken, bytes.len(), "all is taken if all output is");
         }
     }
 }
