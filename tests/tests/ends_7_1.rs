@@ -279,6 +279,36 @@ fn an_end_says_what_it_was() {
 }
 
 #[test]
+fn ends_are_equal_if_their_cause_and_both_closes_and_the_response_are() {
+    let closed = |ours, theirs| {
+        let mut connection = open(Role::Client, &CONFIG);
+        connection.close(START, CloseCode::new(ours).unwrap()).unwrap();
+        take_output(&mut connection);
+        receive(&mut connection, START, &wire::close(Role::Client, theirs, ""));
+        connection.receive_eof();
+        end(&connection).unwrap()
+    };
+    let rejected = |body| {
+        let mut connection = asking(&CONFIG).0;
+        let response = format!("HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n{body}");
+        receive(&mut connection, START, response.as_bytes());
+        let late = connection.poll_timeout().unwrap().at;
+        connection.handle_timeout(late);
+        end(&connection).unwrap()
+    };
+    let ends = || {
+        let lost = [Cause::Lost, Cause::TimedOut(Timer::Pong)].map(Disconnect::from);
+        let closed = [closed(4000, 4000), closed(4001, 4000), closed(4000, 4001)];
+        lost.into_iter().chain(closed).chain(["a", "b"].map(rejected))
+    };
+    for (i, one) in ends().enumerate() {
+        for (j, other) in ends().enumerate() {
+            assert_eq!(one == other, i == j, "{one:?} and {other:?}");
+        }
+    }
+}
+
+#[test]
 fn every_cause_of_an_end_is_told_with_what_lies_behind_it() {
     use core::error::Error as _;
     for (cause, text, has_source) in [
