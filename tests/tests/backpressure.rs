@@ -1,8 +1,36 @@
 //! Input waits for output, so that echo is bounded; and how a program that paces itself turns that off.
 
 use sansocket::{Config, Event, Message};
-use sansocket_tests::wire::{self, TEXT};
+use sansocket_tests::wire::{self, PING, TEXT};
 use sansocket_tests::{ROLES, START, open, receive, take_output};
+
+#[test]
+fn while_fragments_of_ours_wait_control_frames_pass_and_data_frames_do_not_5_4() {
+    for role in ROLES {
+        let (text, ping) = (wire::frame(role, TEXT, "Hello"), wire::frame(role, PING, "?"));
+        for cut in 0..text.len() {
+            let mut connection = open(role, &Config::new().auto_fragment(Some(1000)));
+            receive(&mut connection, START, &text[..cut]);
+            connection.send(vec![0; 500_000]).unwrap();
+            let rest = &text[cut..];
+            let (events, left) = receive(&mut connection, START, rest);
+            assert_eq!(events, [], "{cut}");
+            assert!(!connection.wants_read(), "{cut}");
+            take_output(&mut connection);
+            assert!(connection.wants_read(), "{cut}");
+            let events = receive(&mut connection, START, &rest[rest.len() - left..]).0;
+            assert_eq!(events, [Event::Message(Message::from("Hello"))], "{cut}");
+        }
+        for cut in 1..ping.len() {
+            let mut connection = open(role, &Config::new().auto_fragment(Some(1000)));
+            receive(&mut connection, START, &ping[..cut]);
+            connection.send(vec![0; 500_000]).unwrap();
+            assert!(connection.wants_read(), "{cut}");
+            let (events, left) = receive(&mut connection, START, &ping[cut..]);
+            assert_eq!((events, left), (vec![Event::Ping(b"?"[..].into())], 0), "{cut}");
+        }
+    }
+}
 
 #[test]
 fn without_backpressure_input_is_taken_whatever_output_waits() {
