@@ -94,6 +94,18 @@ mod inflate {
         });
     }
 
+    /// What costs the most for what it takes to send: 4 KiB, as they come, of blocks that begin with the fixed
+    /// codes (RFC 1951 §3.2.6) and end at once, ten bits each.
+    #[divan::bench(sample_size = 1)]
+    fn nothing(bencher: Bencher<'_, '_>) {
+        let mut inflater = Inflater::new(WindowBits::MAX);
+        let mut payload = [0x02, 0x08, 0x20, 0x80, 0x00].repeat(4096 / 5);
+        payload.push(0x00);
+        bencher.counter(BytesCount::of_slice(&payload)).bench_local(|| {
+            assert!(matches!(inflater.message(black_box(&payload), 1), Ok(message) if message.is_empty()));
+        });
+    }
+
     fn inflate(bencher: Bencher<'_, '_>, len: usize, mut inflate: impl FnMut(&[u8]) -> usize) {
         let payloads = payloads(len);
         bencher.counter(BytesCount::new(TOTAL)).bench_local(|| {
