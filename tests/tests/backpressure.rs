@@ -33,6 +33,42 @@ fn while_fragments_of_ours_wait_control_frames_pass_and_data_frames_do_not_5_4()
 }
 
 #[test]
+fn input_is_taken_again_once_less_than_the_mark_waits_in_however_many_fragments() {
+    const MARK: usize = 40_000;
+    for role in ROLES {
+        let text = wire::frame(role, TEXT, "Hello");
+        for fragment in [None, Some(1000)] {
+            // A message that waits counts for more than its bytes, which shows if there are many.
+            for (messages, slack) in [
+                (vec![100_000], 2000),
+                (vec![30_000; 3], 2000),
+                ([vec![30_000], vec![100; 500]].concat(), 12_000),
+            ] {
+                let mut connection =
+                    open(role, &Config::new().auto_fragment(fragment).high_water(MARK).hard_limit(200_000));
+                for len in &messages {
+                    connection.send(vec![0; *len]).unwrap();
+                }
+                let payload: usize = messages.iter().sum();
+                let mut written = 0;
+                while !connection.transmit().is_empty() {
+                    let left = payload.saturating_sub(written);
+                    let is_taken = receive(&mut connection, START, &text).1 == 0;
+                    let what =
+                        format!("{role:?}, {fragment:?}, {} messages: some {left} left", messages.len());
+                    assert!(is_taken || left > MARK - slack, "{what}");
+                    assert!(!is_taken || left < MARK + slack, "{what}");
+                    assert_eq!(connection.wants_read(), is_taken, "{what}");
+                    let n = connection.transmit().len().min(500);
+                    connection.transmitted(n);
+                    written += n;
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn without_backpressure_input_is_taken_whatever_output_waits() {
     for role in ROLES {
         for fragment in [None, Some(1000)] {

@@ -99,6 +99,7 @@ fn a_text_is_sent_as_text_and_received() {
     let text = "é".repeat(LONG);
     let mut server = open(Role::Server, &Config::new());
     let direct = server.send_direct(&text[..]).unwrap();
+    assert!(direct.is_direct());
     let bytes = shown(&direct);
     direct.written(bytes.len());
     let mut client = open(Role::Client, &Config::new());
@@ -142,6 +143,7 @@ fn all_of_it_is_counted() {
     let payload = vec![7; LONG];
     let mut server = open(Role::Server, &Config::new().stats(true));
     let direct = server.send_direct(&payload[..]).unwrap();
+    assert!(direct.is_direct());
     direct.written(4 + 1000);
     take_output(&mut server);
     let stats = server.stats().unwrap();

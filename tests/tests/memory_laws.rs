@@ -77,6 +77,7 @@ fn the_memory_laws_hold() {
     echo_that_nobody_reads_blocks(broken);
     small_echo_behind_fragments_that_wait_is_bounded(broken);
     an_idle_connection_holds_nothing(broken);
+    of_output_what_waits_is_kept_when_memory_is_released(broken);
     a_block_that_is_never_empty_stays_small(broken);
     big_payloads_are_held_once(broken);
     memory_that_is_lent_goes_round(broken);
@@ -266,6 +267,21 @@ fn an_idle_connection_holds_nothing(broken: &mut Broken) {
                 }
             }
         }
+    }
+}
+
+fn of_output_what_waits_is_kept_when_memory_is_released(broken: &mut Broken) {
+    let message = vec![b'x'; 1000];
+    for left in [1, 100, 1000] {
+        let mut meter = Meter::new(counts);
+        let mut connection = server(&Config::new());
+        for _ in 0..50 {
+            meter.during(|| connection.send(&message[..])).unwrap();
+        }
+        connection.transmitted(connection.transmit().len() - left);
+        connection.release_memory();
+        let released = meter.now();
+        broken.at_most(left, released, || format!("released, {left} bytes wait"));
     }
 }
 

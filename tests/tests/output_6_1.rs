@@ -1,5 +1,7 @@
 //! RFC 6455 §6.1: output that is queued, shown in slices and written bit by bit.
 
+use std::io::IoSlice;
+
 use sansocket::{CloseCode, Config, Connection, Kind, Message, Prepared, Role, Transport};
 use sansocket_tests::clock::{at, end};
 use sansocket_tests::{ROLES, START, open, receive, take_output, wire};
@@ -81,6 +83,22 @@ fn small_output_is_one_slice() {
         assert_eq!((transmit.first().len(), transmit.to_vec().len()), (transmit.len(), transmit.len()));
         assert_eq!(take_output(&mut connection).len(), wire_len(role, [0, 1, 125, 1000, CHAIN - 1]));
         assert_eq!((connection.transmit().first(), connection.transmit().slices().count()), (&b""[..], 0));
+    }
+}
+
+#[test]
+fn for_a_vectored_write_there_are_as_many_of_the_slices_as_there_is_room_for() {
+    let prepared = Prepared::binary(payload(CHAIN));
+    let mut server = open(Role::Server, &Config::new());
+    for _ in 0..3 {
+        server.send_prepared(&prepared).unwrap();
+    }
+    let transmit = server.transmit();
+    let slices: Vec<_> = transmit.slices().collect();
+    for room in 0..8 {
+        let mut slots = vec![IoSlice::new(b"?"); room];
+        let shown: Vec<_> = transmit.io_slices(&mut slots).iter().map(|slice| &**slice).collect();
+        assert_eq!(shown, slices[..room.min(6)], "{room}");
     }
 }
 
