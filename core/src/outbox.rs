@@ -292,7 +292,7 @@ impl Outbox {
             let part = message.payload.split_to(message.limit.min(message.payload.len()));
             let done = message.payload.is_empty();
             let head = Head { fin: done && message.head.fin, ..message.head };
-            message.head = Head { opcode: Opcode::Continuation, rsv1: false, ..message.head };
+            message.head = Head { fin: message.head.fin, ..Head::new(Opcode::Continuation) };
             waiting.len -= part.len();
             if done {
                 waiting.messages.pop_front();
