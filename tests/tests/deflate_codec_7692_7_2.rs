@@ -2,7 +2,9 @@
 
 use sansocket::deflate::{Deflater, Inflater, Params};
 use sansocket::extension::WindowBits;
-use sansocket_tests::inflate::{FORGETS, Fault, HELLO, Naive, TAIL, Writer, feed, json, noise, windows};
+use sansocket_tests::inflate::{
+    FORGETS, Fault, HELLO, Naive, TAIL, Writer, dynamic_run, feed, json, noise, windows,
+};
 use sansocket_tests::pair::Dice;
 
 /// A payload and its message.
@@ -323,6 +325,17 @@ fn long_payloads_are_read_the_same_in_chunks_of_any_size() {
                 let (read, result) = feed(&mut inflater, chunks);
                 assert!(read == message && result.is_ok(), "{window} {level} {most}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_more_there_is_when_all_of_the_payload_is_taken_is_shown() {
+    // The last repetition goes beyond what is shown at a time.
+    for shown in [8, 32, 40, 64, 72] {
+        for len in (shown * 1024..).take(259) {
+            let (read, result) = feed(&mut Inflater::new(WindowBits::MAX), [&dynamic_run(len)[..]]);
+            assert!(read == vec![b'a'; len] && result.is_ok(), "{len}: {} {result:?}", read.len());
         }
     }
 }

@@ -168,6 +168,16 @@ fn a_fault_is_told_with_the_byte_that_makes_it_one() {
 }
 
 #[test]
+fn a_fault_is_told_behind_what_came_before_it_without_more_input() {
+    let payload = Writer::new().fixed(false).literals(b"Hello").symbol(286).bytes();
+    let mut inflater = Inflater::new(WindowBits::MAX);
+    let mut rest = &payload[..];
+    assert_eq!(inflater.inflate(&mut rest).unwrap(), b"Hello");
+    assert!(rest.is_empty(), "{rest:02x?}");
+    assert!(inflater.inflate(&mut rest).is_err());
+}
+
+#[test]
 fn an_inflater_is_as_good_as_new_after_a_fault_and_a_reset() {
     let too_far = Writer::new().fixed(false).repeat(3, 9).end().message();
     let faults = malformed().into_iter().map(|(_, writer)| [writer.bytes(), vec![0xFF; 40]].concat());
