@@ -280,7 +280,22 @@ impl<'w> Run<'w> {
         self.connection.transmitted(self.output.len() - before);
     }
 
+    /// Whether a text is left that is so long that its first wrong byte is told when all of it is there.
+    fn leaves_long_text(&self) -> bool {
+        match self.inbox[..] {
+            [0x81, size, a, b, ..] => match size & 0x7F {
+                126 => u16::from_be_bytes([a, b]) >= 16 * 1024,
+                size => size == 127,
+            },
+            _ => false,
+        }
+    }
+
     fn finish(mut self) -> Record {
+        if self.leaves_long_text() {
+            self.offer = offer;
+            self.come(&[], usize::MAX);
+        }
         while !self.connection.transmit().is_empty() {
             self.write();
         }

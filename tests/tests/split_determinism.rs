@@ -56,6 +56,11 @@ fn seeds_of_fuzzing_come_to_the_same_wherever_they_are_cut() {
 }
 
 #[test]
+fn what_fuzzing_found_comes_to_the_same_wherever_it_is_cut() {
+    come_to_the_same("found");
+}
+
+#[test]
 fn generated_streams_come_to_the_same_wherever_they_are_cut() {
     come_to_the_same("generated");
 }

@@ -1,4 +1,4 @@
-//! What fuzzing begins with: the seeds that are committed.
+//! What fuzzing begins with: seeds, and what was found and kept.
 
 use std::fs;
 use std::path::Path;
@@ -8,51 +8,84 @@ use sansocket::{ClientRequest, Config, Connection, Role};
 use super::{Setup, Stream};
 use crate::{ROLES, SEED, START, asking, heads, take_output};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
+const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
 
-pub(super) fn streams() -> Vec<Stream> {
+/// Each seed, in several ways.
+pub(super) fn seeds() -> Vec<Stream> {
     let mut streams = Vec::new();
-    for target in names(Path::new(FOLDER)) {
-        let folder = Path::new(FOLDER).join(&target);
-        for (i, file) in names(&folder).into_iter().enumerate() {
-            let bytes = fs::read(folder.join(&file)).unwrap();
-            let name = format!("{target}/{file}");
-            match &target[..] {
-                "request_head" => streams.push(request(name, behind_sizes(&bytes[1..]))),
-                "response_head" => streams.push(response(name, behind_sizes(&bytes[1..]))),
-                "client_frames" | "server_frames" => {
-                    let role = if target == "client_frames" { Role::Client } else { Role::Server };
-                    let stream = behind_sizes(&bytes[1..]);
-                    streams.extend(
-                        (0..8).map(|n| Stream::frames(&name, stream.to_vec(), Setup::nth(role, i + 5 * n))),
-                    );
-                }
-                "compressed_frames" => {
-                    // A role, nine bytes of what was agreed upon, a cut stream.
-                    let role = if bytes[0] & 1 == 1 { Role::Client } else { Role::Server };
-                    let stream = behind_sizes(&bytes[10..]);
-                    streams.extend((0..4).map(|n| {
-                        let setup = Setup::nth(role, i + 5 * n).compressing(n);
-                        let stream = Stream::frames(&name, stream.to_vec(), setup);
-                        // Some are sent back a hundred times as long.
-                        let cost = if file.starts_with("bomb") { 40_000 } else { stream.cost };
-                        Stream { cost, ..stream }
-                    }));
-                }
-                // No streams of frames, but anyone may send them.
-                _ => streams.extend(ROLES.map(|role| {
-                    let end = bytes.len().min(2048);
-                    Stream::frames(&name, bytes[..end].to_vec(), Setup::nth(role, i))
-                })),
-            }
+    for (target, i, name, bytes) in inputs("seeds") {
+        // Some are sent back a hundred times as long.
+        let cost = name.contains("/bomb").then_some(40_000);
+        match read(&target, i, &name, &bytes, [8, 4], cost) {
+            Some(own) => streams.extend(own),
+            // No streams of frames, but anyone may send them.
+            None => streams.extend(ROLES.map(|role| {
+                let end = bytes.len().min(2048);
+                Stream::frames(&name, bytes[..end].to_vec(), Setup::nth(role, i))
+            })),
         }
     }
     streams
 }
 
+/// What was found of streams. Of nothing there is nothing to cut.
+pub(super) fn found() -> Vec<Stream> {
+    let inputs = inputs("corpus").into_iter();
+    let streams =
+        inputs.filter_map(|(target, i, name, bytes)| read(&target, i, &name, &bytes, [1, 1], Some(40_000)));
+    streams.flatten().filter(|stream| !stream.bytes.is_empty()).collect()
+}
+
+/// A target's name, which of its inputs it is, its name, and the input.
+fn inputs(folder: &str) -> Vec<(String, usize, String, Vec<u8>)> {
+    let folder = Path::new(FUZZ).join(folder);
+    let mut inputs = Vec::new();
+    for target in names(&folder) {
+        for (i, file) in names(&folder.join(&target)).into_iter().enumerate() {
+            let bytes = fs::read(folder.join(&target).join(&file)).unwrap();
+            inputs.push((target.clone(), i, format!("{target}/{file}"), bytes));
+        }
+    }
+    inputs
+}
+
+/// The stream in a target's input, for so many setups without and with compression, or `None` if there is none in it.
+/// `cost` is of those that are compressed.
+fn read(
+    target: &str,
+    i: usize,
+    name: &str,
+    bytes: &[u8],
+    [plain, compressed]: [usize; 2],
+    cost: Option<usize>,
+) -> Option<Vec<Stream>> {
+    Some(match target {
+        "request_head" => vec![request(name.into(), behind_sizes(bytes.get(1..)?))],
+        "response_head" => vec![response(name.into(), behind_sizes(bytes.get(1..)?))],
+        "client_frames" | "server_frames" => {
+            let role = if target == "client_frames" { Role::Client } else { Role::Server };
+            let stream = behind_sizes(bytes.get(1..)?);
+            (0..plain).map(|n| Stream::frames(name, stream.to_vec(), Setup::nth(role, i + 5 * n))).collect()
+        }
+        // A role, nine bytes of what was agreed upon, a cut stream.
+        "compressed_frames" => {
+            let role = if bytes.first()? & 1 == 1 { Role::Client } else { Role::Server };
+            let stream = behind_sizes(bytes.get(10..)?);
+            let streams = (0..compressed).map(|n| {
+                let setup = Setup::nth(role, i + 5 * n).compressing(n);
+                let stream = Stream::frames(name, stream.to_vec(), setup);
+                Stream { cost: cost.unwrap_or(stream.cost), ..stream }
+            });
+            streams.collect()
+        }
+        _ => return None,
+    })
+}
+
 /// The rest of an input that has a count in front, and so many sizes of pieces.
 fn behind_sizes(bytes: &[u8]) -> &[u8] {
-    &bytes[1 + usize::from(bytes[0] % 16)..]
+    let Some((count, rest)) = bytes.split_first() else { return &[] };
+    rest.get(usize::from(count % 16)..).unwrap_or_default()
 }
 
 fn request(name: String, stream: &[u8]) -> Stream {

@@ -2,9 +2,9 @@
 //! on these.
 
 mod autobahn;
+mod fuzzing;
 mod generated;
 mod hostile;
-mod seeds;
 
 use core::fmt;
 use std::collections::HashSet;
@@ -46,12 +46,13 @@ impl Stream {
 }
 
 /// All of them, by where they come from. No two are the same.
-pub fn corpus() -> [(&'static str, Vec<Stream>); 4] {
+pub fn corpus() -> [(&'static str, Vec<Stream>); 5] {
     let mut seen = HashSet::new();
     [
         ("hostile", hostile::streams()),
         ("autobahn", autobahn::streams()),
-        ("seeds", seeds::streams()),
+        ("seeds", fuzzing::seeds()),
+        ("found", fuzzing::found()),
         ("generated", generated::streams()),
     ]
     .map(|(source, mut streams)| {
